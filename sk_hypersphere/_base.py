@@ -1,0 +1,435 @@
+"""What all estimators share: validate, seed, train, embed, score, threshold.
+
+An estimator says what is trained in one hook, :meth:`BaseHypersphere._plan`, keeps what
+it learned in another, :meth:`BaseHypersphere._keep`, and a detector says how abnormal
+the output of its module is in a third, :meth:`BaseHypersphereDetector._score`.
+"""
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from copy import deepcopy
+from numbers import Integral, Real
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    OutlierMixin,
+    TransformerMixin,
+)
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import nn
+
+from sk_hypersphere._batches import Rows, as_batch, map_batches, shuffled
+from sk_hypersphere._collapse import embedding_variance, warn_if_collapsed
+from sk_hypersphere._parameters import ParameterDicts
+from sk_hypersphere._random import make_seed, seeded
+from sk_hypersphere._skorch import Run, progress_bar, train_net
+from sk_hypersphere.exceptions import NonFiniteLossError
+from sk_hypersphere.modules import MLP, ConvNet, Hypersphere
+
+# Bounds the memory that distances to many centres take while scoring, in numbers.
+MAX_DISTANCES = 2**23
+
+
+class Plan(NamedTuple):
+    """What an estimator trains, and how.
+
+    `head` maps embeddings to the output; `loss` is called as ``loss(output, y)``; `y`
+    are integer labels, (n,), None for 0; `callbacks` are skorch's; `sampler` gives the
+    batches of an epoch.
+    """
+
+    head: nn.Module
+    loss: nn.Module
+    y: np.ndarray | None = None
+    max_epochs: int = 0
+    lr: float = 1e-3
+    callbacks: tuple = ()
+    sampler: Callable = shuffled
+
+
+class BaseHypersphere(
+    ParameterDicts, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
+    """An encoder with a head, trained in one net; the embedding is :meth:`transform`.
+
+    Think twice before adding to this class: it is the base of all estimators.
+    """
+
+    _parameter_constraints: dict = {
+        "encoder": [nn.Module, callable, None],
+        "n_components": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
+        "max_epochs": [
+            Interval(Integral, 0, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "lr": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "encoder_params": [dict, None],
+        "net_params": [dict, None],
+        "callbacks": [list, tuple, None],
+        "device": [str, torch.device],
+        "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        *,
+        encoder,
+        n_components,
+        max_epochs,
+        batch_size,
+        lr,
+        weight_decay,
+        encoder_params,
+        net_params,
+        callbacks,
+        device,
+        warm_start,
+        verbose,
+        random_state,
+    ):
+        self.encoder = encoder
+        self.n_components = n_components
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.encoder_params = encoder_params
+        self.net_params = net_params
+        self.callbacks = callbacks
+        self.device = device
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def _plan(self, encoder, X, y, run):
+        """Say what is trained. To be written by the estimator.
+
+        Parameters
+        ----------
+        encoder : nn.Module
+            The encoder, on the device, untrained unless `warm_start`.
+
+        X : array of shape (n, ...)
+            Training data, float32 or uint8.
+
+        y : object
+            What `fit` handed on.
+
+        run : Run
+            Random state, device and progress bar of this fit.
+
+        Returns
+        -------
+        Plan
+        """
+        raise NotImplementedError
+
+    def _keep(self, X, plan):
+        """Set fitted attributes from ``self.net_``; by default there are none."""
+
+    def _fit(self, X, y=None):
+        with unchanged_on_error(self):
+            X = self._validate(X, reset=True)
+            device = resolve_device(self.device)
+            seed = make_seed(self.random_state)
+            with (
+                seeded(seed, device),
+                progress_bar(self.verbose, type(self).__name__) as bar,
+            ):
+                run = Run(np.random.RandomState(seed), device, bar)
+                self._train(X, y, run)
+        return self
+
+    def _train(self, X, y, run):
+        continued = self._continued()
+        encoder = deepcopy(continued.encoder) if continued else self._make_encoder(X)
+        encoder.to(run.device)
+        n_components = check_embedding(encoder, X, run.device)
+        variance = embedding_variance(encoder, X, run.device)
+        plan = self._plan(encoder, X, y, run)
+        run.bar.total += plan.max_epochs
+        net = train_net(
+            Hypersphere(encoder, plan.head).to(run.device),
+            plan.loss,
+            Rows(X, plan.y, run.device),
+            run,
+            max_epochs=plan.max_epochs,
+            batch_size=self.batch_size,
+            lr=plan.lr,
+            weight_decay=self.weight_decay,
+            sampler=plan.sampler,
+            callbacks=[*plan.callbacks, *deepcopy(self.callbacks or ())],
+            net_params=self.net_params,
+        )
+        self.net_ = net
+        self.n_iter_ = len(net.history)
+        self._n_features_out = n_components
+        after = embedding_variance(encoder, X, run.device)
+        self.diagnostics_ = {
+            "initial_embedding_variance": variance,
+            "embedding_variance": after,
+        }
+        if not np.isfinite(after):
+            raise NonFiniteLossError(
+                "The embeddings are not finite after the last epoch. Use a smaller lr.",
+                net=net,
+            )
+        self._keep(X, plan)
+        warn_if_collapsed(variance, after, encoder)
+
+    def _continued(self):
+        """The module whose training is continued under `warm_start`, or None."""
+        if self.warm_start and hasattr(self, "net_"):
+            return self.net_.module_
+        return None
+
+    def _auto(self, name, value):
+        """The value of a parameter, or `value` where it is "auto"."""
+        given = getattr(self, name)
+        return value if isinstance(given, str) and given == "auto" else given
+
+    def _make_encoder(self, X):
+        params = self.encoder_params or {}
+        if isinstance(self.encoder, nn.Module):
+            if params:
+                raise ValueError(
+                    "encoder_params are for an encoder that is built at fit, but "
+                    f"encoder is a ready module ({type(self.encoder).__name__}). Give "
+                    "the class instead, or leave encoder_params empty."
+                )
+            return deepcopy(self.encoder)
+        make = self.encoder
+        if make is None:
+            make = MLP if X.ndim == 2 else ConvNet
+        auto = getattr(make, "default_n_components", 32)
+        encoder = make(tuple(X.shape[1:]), self._auto("n_components", auto), **params)
+        settle_statistics(encoder, X)
+        return encoder
+
+    def _validate(self, X, *, reset):
+        X = validate_data(
+            self, X, dtype=[np.float32, np.uint8], allow_nd=True, reset=reset
+        )
+        if reset:
+            self.input_shape_ = X.shape[1:]
+        elif X.shape[1:] != self.input_shape_:
+            raise ValueError(
+                f"X must hold samples of shape {self.input_shape_}, as in fit, got "
+                f"samples of shape {X.shape[1:]}. Reshape or resize them."
+            )
+        return X
+
+    def _module(self):
+        """The fitted module, in evaluation mode on the device of this machine."""
+        device = resolve_device(self.device, fall_back=True)
+        return self.net_.module_.to(device).eval(), device
+
+    def transform(self, X):
+        """Embed samples.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or \
+                (n_samples, channels, height, width)
+            Samples.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components), float32
+            Their embedding.
+        """
+        check_is_fitted(self)
+        X = self._validate(X, reset=False)
+        module, device = self._module()
+        return map_batches(module.encoder, X, device)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        # Embeddings are float32 whatever the input.
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+
+class BaseHypersphereDetector(OutlierMixin, BaseHypersphere):
+    """A detector: scores, a threshold, and +1 or -1."""
+
+    _parameter_constraints: dict = {
+        **BaseHypersphere._parameter_constraints,
+        "contamination": [Interval(Real, 0, 0.5, closed="right"), StrOptions({"auto"})],
+    }
+
+    def __init__(self, *, contamination, **params):
+        super().__init__(**params)
+        self.contamination = contamination
+
+    def _score(self, output):
+        """Scores of shape (m,), the lower the more abnormal, from the module's output.
+
+        The output is float64, for squared distances of shape (m, k). To be written by
+        the detector.
+        """
+        raise NotImplementedError
+
+    def _auto_offset(self, scores):
+        """The threshold where `contamination` is "auto", given the training scores."""
+        raise NotImplementedError
+
+    def _score_batches(self, X):
+        module, device = self._module()
+        batch_size = scoring_batch_size(module.head)
+        return map_batches(
+            lambda x: self._score(module.head(module.encoder(x).double())),
+            X,
+            device,
+            batch_size,
+        )
+
+    def _set_offset(self, scores):
+        """Put `offset_` at the contamination quantile of training scores, (n,)."""
+        if self.contamination == "auto":
+            self.offset_ = self._auto_offset(scores)
+        else:
+            self.offset_ = float(np.percentile(scores, 100 * self.contamination))
+
+    def score_samples(self, X):
+        """Score samples: the lower, the more abnormal.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or \
+                (n_samples, channels, height, width)
+            Samples.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,), float64
+            In squared units of the embedding.
+        """
+        check_is_fitted(self)
+        return self._score_batches(self._validate(X, reset=False))
+
+    def decision_function(self, X):
+        """Score samples relative to the threshold: below 0 for anomalies.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or \
+                (n_samples, channels, height, width)
+            Samples.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,), float64
+            ``score_samples(X) - offset_``.
+        """
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X):
+        """Say which samples are anomalies.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or \
+                (n_samples, channels, height, width)
+            Samples.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int
+            -1 for anomalies, +1 for the rest.
+        """
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+
+@contextmanager
+def unchanged_on_error(estimator):
+    """Give an estimator its former attributes back if the block raises."""
+    before = vars(estimator).copy()
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
+def resolve_device(device, fall_back=False):
+    """The torch device that a `device` parameter means on this machine.
+
+    Parameters
+    ----------
+    device : str or torch.device
+        "auto" is CUDA where there is one, else the CPU.
+
+    fall_back : bool, default=False
+        If True, a missing CUDA device is replaced by the CPU, so that a model trained
+        elsewhere can be used; otherwise it is an error.
+    """
+    has_cuda = torch.cuda.is_available()
+    if device == "auto":
+        return torch.device("cuda" if has_cuda else "cpu")
+    resolved = torch.device(device)
+    if resolved.type != "cuda" or has_cuda:
+        return resolved
+    if fall_back:
+        return torch.device("cpu")
+    raise ValueError(
+        f"device must be available on this machine, got {device!r} without a CUDA "
+        'device. Use device="auto" or device="cpu".'
+    )
+
+
+def check_embedding(encoder, X, device):
+    """Size of the embedding, from a trial on the first rows.
+
+    Raises
+    ------
+    ValueError
+        If the encoder has nothing to train or does not return rows of numbers.
+    """
+    if not any(parameter.requires_grad for parameter in encoder.parameters()):
+        raise ValueError(
+            "encoder must have parameters that can be trained, got "
+            f"{type(encoder).__name__} without any. Add a layer, or set requires_grad."
+        )
+    z = map_batches(encoder.eval(), X[:1], device)
+    if z.ndim != 2:
+        raise ValueError(
+            "encoder must map a batch to embeddings of shape (n_samples, "
+            f"n_components), got an output of shape (n_samples, {z.shape[1:]}). End "
+            "it with nn.Flatten() and a linear layer."
+        )
+    return z.shape[1]
+
+
+def settle_statistics(encoder, X):
+    """Let running statistics of a new encoder see data before centres are placed.
+
+    Normalisation layers start at mean 0 and variance 1. Centres placed under these
+    would not be where training, with the statistics of its batches, finds the samples.
+    """
+    if not any(True for _ in encoder.buffers()):
+        return
+    encoder.train()
+    chosen = np.linspace(0, len(X) - 1, min(len(X), 64 * 64)).astype(int)
+    with torch.no_grad():
+        for batch in np.array_split(chosen, -(-len(chosen) // 64)):
+            encoder(as_batch(X, batch, torch.device("cpu")))
+
+
+def scoring_batch_size(head):
+    """Rows to score at once, fewer where there are many centres."""
+    n_centers = len(getattr(head, "centers", [0]))
+    return int(np.clip(MAX_DISTANCES // n_centers, 256, 8192))

@@ -1,0 +1,186 @@
+"""Rows of an array as batches of tensors, without a loader in between."""
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset, Subset
+
+# A matrix product of a few rows takes another path through the BLAS and differs in the
+# last bits. From this many rows on, a row's result no longer depends on its neighbours.
+MIN_INFERENCE_ROWS = 32
+
+# Fewer rows leave the processor idle between calls; more no longer pay.
+INFERENCE_BATCH_SIZE = 8192
+
+
+class Rows(Dataset):
+    """An array and its labels, as a torch data set that can also give whole batches.
+
+    Parameters
+    ----------
+    X : array of shape (n, ...)
+        Float32 or uint8; may be a read-only memory map, of which only the rows of a
+        batch are read. Anything else that has a length and can be indexed by an array
+        of integers and turned into a numpy array is read batch by batch too, for
+        example skorch's SliceDataset.
+
+    y : array of shape (n,), default=None
+        Integer labels; None is 0 for every row.
+
+    device : torch.device, default="cpu"
+        Where batches are made. Data that fits is moved there once.
+    """
+
+    def __init__(self, X, y=None, device="cpu"):
+        self.device = torch.device(device)
+        self.X = to_device(X, self.device)
+        y = np.zeros(len(X), dtype=np.int64) if y is None else y
+        self.y = torch.as_tensor(y, device=self.device)
+
+    def __len__(self):
+        return len(self.X)
+
+    def __getitem__(self, index):
+        x, y = self.take(np.array([index]))
+        return x[0], y[0]
+
+    def take(self, indices):
+        """Rows and labels of one batch.
+
+        Parameters
+        ----------
+        indices : ndarray of shape (m,) or slice
+
+        Returns
+        -------
+        (Tensor of shape (m, ...), float32; Tensor of shape (m,))
+        """
+        return as_batch(self.X, indices, self.device), self.y[indices]
+
+
+def to_device(X, device):
+    """Move an array to a device other than the CPU if at most half the memory is used.
+
+    The rest is for weights, gradients and activations.
+    """
+    if device.type != "cuda" or not isinstance(X, np.ndarray):
+        return X
+    free, _ = torch.cuda.mem_get_info(device)
+    return torch.from_numpy(np.array(X)).to(device) if X.nbytes < free / 2 else X
+
+
+def as_batch(X, indices, device):
+    """Rows of `X` as a float32 tensor on a device; uint8 is cast here, batch by batch.
+
+    Arrays are gathered by numpy: the copy can be written to, also where `X` is a
+    read-only memory map, which torch would warn about.
+    """
+    batch = X[indices]
+    if not isinstance(batch, torch.Tensor):
+        batch = np.asarray(batch)
+        if not batch.flags.writeable:
+            batch = batch.copy()
+        batch = torch.from_numpy(batch)
+    return batch.to(device, torch.float32)
+
+
+def even_batches(n, batch_size):
+    """Bounds of consecutive batches of nearly equal size, at most `batch_size`.
+
+    No batch is left with a single row, which batch normalisation could not train on,
+    unless there is no other.
+
+    Examples
+    --------
+    >>> even_batches(10, 4).tolist()
+    [0, 3, 6, 10]
+    """
+    n_batches = -(-n // batch_size)
+    return np.arange(n_batches + 1) * n // n_batches
+
+
+class BatchIterator:
+    """Batches of a `Rows` data set, or of a `Subset` of one.
+
+    Parameters
+    ----------
+    dataset : Rows or Subset of Rows
+        What to iterate over.
+
+    batch_size : int
+        Largest number of rows in a batch.
+
+    sampler : callable, default=None
+        ``sampler(y, batch_size, random_state)`` yields the index arrays of one epoch
+        from the labels, (n,). None goes through the rows in order.
+
+    random_state : RandomState, default=None
+        Handed to `sampler`.
+    """
+
+    def __init__(self, dataset, batch_size, sampler=None, random_state=None):
+        rows, indices = dataset, np.arange(len(dataset))
+        while isinstance(rows, Subset):
+            indices = np.asarray(rows.indices)[indices]
+            rows = rows.dataset
+        self.rows = rows
+        self.indices = indices
+        self.batch_size = batch_size
+        self.sampler = in_order if sampler is None else sampler
+        self.random_state = random_state
+        self.y = rows.y.numpy(force=True)[indices]
+
+    def __iter__(self):
+        for chosen in self.sampler(self.y, self.batch_size, self.random_state):
+            yield self.rows.take(self.indices[chosen])
+
+
+def in_order(y, batch_size, random_state):
+    """Every row once, in order."""
+    bounds = even_batches(len(y), batch_size)
+    return (np.arange(a, b) for a, b in zip(bounds, bounds[1:], strict=False))
+
+
+def shuffled(y, batch_size, random_state):
+    """Every row once, in random order."""
+    order = random_state.permutation(len(y))
+    return np.split(order, even_batches(len(y), batch_size)[1:-1])
+
+
+def iter_batches(function, X, device, batch_size=INFERENCE_BATCH_SIZE):
+    """Apply a function of tensors to all rows, batch by batch.
+
+    Nothing random is drawn, and the result for a row does not depend on the other rows:
+    short batches are padded with zeros, and the results of the padding cut off.
+
+    Parameters
+    ----------
+    function : callable
+        From a float32 tensor of shape (m, ...) to a tensor of shape (m, ...).
+
+    X : array of shape (n, ...)
+        Float32 or uint8; see `Rows`.
+
+    device : torch.device
+        Where the function is applied.
+
+    batch_size : int, default=8192
+        Rows in a batch.
+
+    Yields
+    ------
+    ndarray of shape (m, ...)
+    """
+    for start in range(0, len(X), batch_size):
+        batch = as_batch(X, slice(start, start + batch_size), device)
+        n = len(batch)
+        if n < MIN_INFERENCE_ROWS:
+            padding = batch.new_zeros(MIN_INFERENCE_ROWS - n, *batch.shape[1:])
+            batch = torch.cat([batch, padding])
+        with torch.inference_mode():
+            result = function(batch)
+        yield result[:n].numpy(force=True)
+
+
+def map_batches(function, X, device, batch_size=INFERENCE_BATCH_SIZE):
+    """The results of `iter_batches` for all rows, as one array of shape (n, ...)."""
+    return np.concatenate([*iter_batches(function, X, device, batch_size)])

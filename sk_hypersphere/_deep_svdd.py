@@ -1,0 +1,555 @@
+"""Deep Support Vector Data Description, with one sphere or many."""
+
+from functools import partial
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.base import _fit_context, clone
+from sklearn.metrics import pairwise_distances_argmin
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import check_consistent_length, column_or_1d
+from torch import nn
+
+from sk_hypersphere._base import BaseHypersphereDetector, Plan, scoring_batch_size
+from sk_hypersphere._batches import (
+    INFERENCE_BATCH_SIZE,
+    BatchIterator,
+    Rows,
+    iter_batches,
+    map_batches,
+)
+from sk_hypersphere._finch import FINCH
+from sk_hypersphere._pretrain import can_decode, pretrain
+from sk_hypersphere._skorch import AfterEpoch
+from sk_hypersphere.losses import OneClassLoss, SoftBoundaryLoss
+from sk_hypersphere.modules import Centers
+
+# A cluster of this many members has the average of its own and the common radius.
+RADIUS_PRIOR_MEMBERS = 20
+
+
+class DeepSVDD(BaseHypersphereDetector):
+    r"""Deep Support Vector Data Description, with one sphere or many.
+
+    An encoder :math:`f` learns to map training samples close to fixed centres
+    :math:`c_k`; what falls outside every sphere is an anomaly. A sample scores
+
+    .. math::
+
+        s(x) = \max_k \bigl( R_k^2 - \lVert f(x) - c_k \rVert^2 \bigr)
+
+    where :math:`R_k` is the radius of sphere :math:`k`: the score is positive inside
+    a sphere, negative outside all of them, and lower the more abnormal. With one
+    common radius, as ``objective="one-class"`` has, this ranks samples by their
+    distance to the nearest centre.
+
+    Training minimises :class:`~sk_hypersphere.losses.OneClassLoss` or
+    :class:`~sk_hypersphere.losses.SoftBoundaryLoss`. It wants training data that is
+    normal for the most part.
+
+    Parameters
+    ----------
+    objective : {"one-class", "soft-boundary"}, default="one-class"
+        What is minimised. "one-class" pulls every sample to its centre and gives all
+        spheres one radius. "soft-boundary" lets samples be inside and gives every
+        sphere its own radius.
+
+    nu : float, default=0.1
+        Fraction of the training samples left outside their sphere, in (0, 1]: every
+        radius is the (1 - nu) quantile of distances.
+
+    multi_radius : bool, default=False
+        If True, the embeddings of the training samples are clustered, and every
+        cluster has a sphere of its own; otherwise there is one sphere.
+
+    clusterer : estimator with `fit_predict`, default=None
+        Clusters the embeddings if `multi_radius`; a clone is fitted. None is
+        ``FINCH(metric="euclidean", partition=0)``, its finest partition: many small
+        spheres follow the data best. Samples that it labels -1, noise, belong to the
+        nearest of the other clusters.
+
+    score_rule : {"sphere", "nearest"}, default="sphere"
+        "sphere" is the score above. "nearest" compares with the sphere of the nearest
+        centre alone, also where the sample is inside another, larger sphere. They
+        differ where radii do.
+
+    pretrain_epochs : int or "auto", default="auto"
+        Epochs of training as an autoencoder before the centres are placed. "auto" is
+        4 for images, and 0 for rows and for encoders without a decoder.
+
+    pretrain_lr : float, default=3e-3
+        Peak of the learning rate of the autoencoder, which rises for 15 % of the steps
+        and then falls.
+
+    code_penalty : float, default=0.02
+        Price of large codes in the autoencoder, at least 0, relative to squared
+        errors in units of the data's span. Above 0, unit noise is added to the
+        codes, so that distances between them mean something; 0 is a plain
+        autoencoder.
+
+    decoder : nn.Module, default=None
+        From embeddings to samples, for the autoencoder; a copy is trained. None is the
+        decoder that the encoders of this package bring.
+
+    warm_up_epochs : int, default=10
+        Epochs of soft-boundary training with radii of 0 before the first estimate.
+        From then on radii are estimated once an epoch, from all members.
+
+    center_epsilon : float, default=0.1
+        Least magnitude of the coordinates of a centre, at least 0. A coordinate at 0
+        could be met by zero weights, which is a way to collapse.
+
+    contamination : float or "auto", default="auto"
+        Fraction of the training samples that `predict` calls anomalies, in
+        (0, 0.5]. It moves `offset_` only. "auto" is the surface of the spheres.
+
+    encoder : nn.Module, class, callable or None, default=None
+        Maps a batch of samples to embeddings, (n_samples, n_components). A module is
+        copied, never trained itself; a class or callable is called as
+        ``encoder(input_shape, n_components, **encoder_params)``. None is
+        :class:`~sk_hypersphere.modules.MLP` for rows and
+        :class:`~sk_hypersphere.modules.ConvNet` for images. Where a bias (as the MLP
+        has), a learned shift of a normalisation or a bounded activation lets the
+        encoder map everything to one point, long training or strong weight decay does
+        so; a :class:`~sk_hypersphere.exceptions.CollapseWarning` then names the layer.
+
+    n_components : int or "auto", default="auto"
+        Size of the embedding, for encoders built at fit. "auto" is the encoder's
+        `default_n_components`: 64 for the MLP, 256 for the ConvNet; 32 if it has none.
+
+    max_epochs : int or "auto", default="auto"
+        Epochs of training, after those of the autoencoder. "auto" is 30, or 1 after
+        pre-training.
+
+    batch_size : int, default=128
+        Largest number of samples in a training batch.
+
+    lr : float or "auto", default="auto"
+        Learning rate of Adam. "auto" is 1e-3, or 1e-4 after pre-training.
+
+    weight_decay : float, default=1e-6
+        L2 penalty of the weights, at least 0.
+
+    encoder_params : dict, default=None
+        Further parameters of the encoder; each is also ``encoder__NAME``.
+
+    net_params : dict, default=None
+        Parameters of the skorch net that replace ours; each is also ``net__NAME``.
+
+    callbacks : list of skorch callbacks, default=None
+        Called in training, not in pre-training. They are copied.
+
+    device : str or torch.device, default="auto"
+        Where to compute. "auto" is CUDA where there is one, else the CPU.
+
+    warm_start : bool, default=False
+        If True, another `fit` goes on with the encoder and the spheres of the last;
+        samples join the nearest sphere, and nothing is pre-trained or clustered.
+
+    verbose : int, default=0
+        1 shows one progress bar for the whole fit with the loss on it.
+
+    random_state : int, RandomState instance or None, default=None
+        Seeds weights, order of samples, dropout, pre-training and the clusterer, at
+        fit. An int gives the same bits every time.
+
+    Attributes
+    ----------
+    centers_ : ndarray of shape (n_centers, n_components)
+        Centres of the spheres: means of the embeddings of their members before
+        training.
+
+    radii_ : ndarray of shape (n_centers,)
+        Radii of the spheres, in units of the embedding. With "soft-boundary" and
+        several spheres, :math:`R_k^2` is the average of the cluster's own quantile
+        and that of all samples with weights :math:`n_k` and 20, where :math:`n_k` is
+        the cluster's size: a quantile of few distances means little.
+
+    labels_ : ndarray of shape (n_samples,)
+        Sphere of each training sample, in 0..n_centers-1.
+
+    cluster_sizes_ : ndarray of shape (n_centers,)
+        Number of training samples of each sphere.
+
+    offset_ : float
+        Threshold: ``decision_function = score_samples - offset_``.
+
+    net_ : skorch.NeuralNet
+        The fitted net; ``net_.history`` has the loss of each epoch.
+
+    n_iter_ : int
+        Epochs of training, without pre-training.
+
+    diagnostics_ : dict
+        "initial_embedding_variance" and "embedding_variance", before and after
+        training, in squared units; "mean_sq_distance" of the training samples to
+        their centres; "n_distinct_scores" among them.
+
+    input_shape_ : tuple of int
+        Shape of one sample.
+
+    n_features_in_ : int
+        Number of features; for images, of channels.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where the training data had names.
+
+    See Also
+    --------
+    FINCH : The default clusterer.
+
+    References
+    ----------
+    .. [1] L. Ruff et al. "Deep One-Class Classification". ICML 2018.
+    .. [2] S. Trivedi and S. Thirimanne. "Multi Radius Deep One-Class Classification".
+       York University, 2022.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from sk_hypersphere import DeepSVDD
+    >>> X, _ = make_blobs(300, centers=[[0, 0], [8, 8]], random_state=0)
+    >>> detector = DeepSVDD(random_state=0).fit(X)
+    >>> detector.predict([[0, 0], [8, 8], [30, -30]])
+    array([ 1,  1, -1])
+    """
+
+    _parameter_constraints: dict = {
+        **BaseHypersphereDetector._parameter_constraints,
+        "objective": [StrOptions({"one-class", "soft-boundary"})],
+        "nu": [Interval(Real, 0, 1, closed="right")],
+        "multi_radius": ["boolean"],
+        "clusterer": [HasMethods("fit_predict"), None],
+        "score_rule": [StrOptions({"sphere", "nearest"})],
+        "pretrain_epochs": [
+            Interval(Integral, 0, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
+        "pretrain_lr": [Interval(Real, 0, None, closed="neither")],
+        "code_penalty": [Interval(Real, 0, None, closed="left")],
+        "decoder": [nn.Module, None],
+        "warm_up_epochs": [Interval(Integral, 0, None, closed="left")],
+        "center_epsilon": [Interval(Real, 0, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        objective="one-class",
+        *,
+        nu=0.1,
+        multi_radius=False,
+        clusterer=None,
+        score_rule="sphere",
+        pretrain_epochs="auto",
+        pretrain_lr=3e-3,
+        code_penalty=0.02,
+        decoder=None,
+        warm_up_epochs=10,
+        center_epsilon=0.1,
+        contamination="auto",
+        encoder=None,
+        n_components="auto",
+        max_epochs="auto",
+        batch_size=128,
+        lr="auto",
+        weight_decay=1e-6,
+        encoder_params=None,
+        net_params=None,
+        callbacks=None,
+        device="auto",
+        warm_start=False,
+        verbose=0,
+        random_state=None,
+    ):
+        super().__init__(
+            contamination=contamination,
+            encoder=encoder,
+            n_components=n_components,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            lr=lr,
+            weight_decay=weight_decay,
+            encoder_params=encoder_params,
+            net_params=net_params,
+            callbacks=callbacks,
+            device=device,
+            warm_start=warm_start,
+            verbose=verbose,
+            random_state=random_state,
+        )
+        self.objective = objective
+        self.nu = nu
+        self.multi_radius = multi_radius
+        self.clusterer = clusterer
+        self.score_rule = score_rule
+        self.pretrain_epochs = pretrain_epochs
+        self.pretrain_lr = pretrain_lr
+        self.code_penalty = code_penalty
+        self.decoder = decoder
+        self.warm_up_epochs = warm_up_epochs
+        self.center_epsilon = center_epsilon
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, cluster_labels=None):
+        """Learn the encoder and the spheres.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or \
+                (n_samples, channels, height, width)
+            Training samples: float, or uint8, which is cast to float batch by batch.
+
+        y : Ignored
+            Not used, present for API consistency.
+
+        cluster_labels : array-like of shape (n_samples,), default=None
+            Groups of the training samples, of any type, instead of those that
+            `clusterer` would find. Needs ``multi_radius=True``.
+
+        Returns
+        -------
+        self : DeepSVDD
+
+        Raises
+        ------
+        NonFiniteLossError
+            If the loss becomes infinite or NaN.
+        """
+        return self._fit(X, cluster_labels)
+
+    def _plan(self, encoder, X, y, run):
+        groups = self._check_groups(y, X)
+        continued = self._continued()
+        n_pretrain = 0 if continued else self._pretrain_epochs(encoder, X)
+        if n_pretrain:
+            run.bar.total += n_pretrain
+            pretrain(
+                encoder,
+                X,
+                run,
+                decoder=self.decoder,
+                max_epochs=n_pretrain,
+                batch_size=self.batch_size,
+                lr=self.pretrain_lr,
+                weight_decay=self.weight_decay,
+                code_penalty=self.code_penalty,
+            )
+        if continued:
+            head = continued.head
+            labels = nearest_center(encoder, head, X, run.device)
+        elif self.multi_radius:
+            embeddings = map_batches(encoder.eval(), X, run.device)
+            if groups is None:
+                groups = self._cluster(embeddings, run)
+            centers, labels = cluster_means(embeddings, groups)
+            head = self._make_head(centers)
+        else:
+            head = self._make_head(mean_embedding(encoder, X, run.device)[None])
+            labels = np.zeros(len(X), dtype=np.int64)
+
+        has_radii = self.objective == "soft-boundary"
+        update = partial(update_radii, nu=self.nu)
+        return Plan(
+            head=head,
+            loss=SoftBoundaryLoss(len(head.centers), self.nu)
+            if has_radii
+            else OneClassLoss(),
+            y=labels,
+            max_epochs=self._auto("max_epochs", 1 if n_pretrain else 30),
+            lr=self._auto("lr", 1e-4 if n_pretrain else 1e-3),
+            callbacks=(AfterEpoch(update, self.warm_up_epochs),) if has_radii else (),
+        )
+
+    def _check_groups(self, groups, X):
+        if groups is None:
+            return None
+        if not self.multi_radius:
+            raise ValueError(
+                "cluster_labels must be None unless multi_radius=True, got "
+                f"{len(groups)} labels for a single sphere. Set multi_radius=True."
+            )
+        groups = column_or_1d(groups)
+        check_consistent_length(X, groups)
+        return np.unique(groups, return_inverse=True)[1]
+
+    def _pretrain_epochs(self, encoder, X):
+        decodable = can_decode(encoder, self.decoder)
+        epochs = self._auto("pretrain_epochs", 4 if X.ndim > 2 and decodable else 0)
+        if epochs and not decodable:
+            raise ValueError(
+                "decoder must be given to pre-train an encoder that brings none, got "
+                f"decoder=None for {type(encoder).__name__}. Give a module from "
+                "embeddings to samples, or set pretrain_epochs=0."
+            )
+        return epochs
+
+    def _cluster(self, embeddings, run):
+        if self.clusterer is None:
+            clusterer = FINCH(metric="euclidean", partition=0)
+        else:
+            clusterer = clone(self.clusterer)
+        if clusterer.get_params().get("random_state", 0) is None:
+            clusterer.set_params(random_state=run.random_state.randint(2**31 - 1))
+        groups = clusterer.fit_predict(embeddings)
+        if np.max(groups) < 0:
+            raise ValueError(
+                "clusterer must find at least one cluster, got only noise (label -1) "
+                f"from {clusterer!r}. Loosen its parameters, or leave clusterer=None."
+            )
+        return groups
+
+    def _make_head(self, centers):
+        centers = away_from_zero(centers, self.center_epsilon)
+        return Centers(torch.from_numpy(centers.astype(np.float32)))
+
+    def _keep(self, X, plan):
+        module, device = self._module()
+        sq_distances, labels = member_sq_distances(module, Rows(X, plan.y, device))
+        n_centers = len(module.head.centers)
+        if self.objective == "soft-boundary":
+            sq_radii = cluster_sq_radii(sq_distances, labels, n_centers, self.nu)
+        else:
+            sq_radii = np.full(n_centers, sq_radius(sq_distances, self.nu))
+        set_sq_radii(module, sq_radii)
+
+        self.centers_ = module.head.centers.numpy(force=True).copy()
+        self.radii_ = np.sqrt(sq_radii)
+        self.labels_ = labels
+        self.cluster_sizes_ = np.bincount(labels, minlength=n_centers)
+        scores = self._score_batches(X)
+        self._set_offset(scores)
+        self.diagnostics_ |= {
+            "mean_sq_distance": float(sq_distances.mean()),
+            "n_distinct_scores": len(np.unique(scores)),
+        }
+
+    def _score(self, output):
+        sq_radii = self.net_.module_.head.sq_radii
+        if self.score_rule == "sphere":
+            return (sq_radii - output).amax(dim=1)  # (m, k) -> (m,)
+        sq_distances, nearest = output.min(dim=1)  # (m, k) -> (m,), (m,)
+        return sq_radii[nearest] - sq_distances
+
+    def _auto_offset(self, scores):
+        return 0.0
+
+
+def away_from_zero(centers, epsilon):
+    """Move coordinates that are closer to 0 than `epsilon` out to it; 0 goes up."""
+    sign = np.where(centers < 0, -1.0, 1.0)
+    return sign * np.maximum(np.abs(centers), epsilon)
+
+
+def mean_embedding(encoder, X, device):
+    """Mean embedding of all samples, (p,), without keeping the embeddings."""
+    batches = iter_batches(encoder.eval(), X, device)
+    return sum(z.sum(axis=0, dtype=np.float64) for z in batches) / len(X)
+
+
+def cluster_means(embeddings, groups):
+    """Centres of clusters, and the cluster of each row in 0..k-1.
+
+    Rows in a group below 0, noise, join the cluster of the nearest centre.
+    """
+    names, labels = np.unique(groups, return_inverse=True)
+    noise = groups < 0
+    labels -= np.sum(names < 0)
+    members, labels_of = embeddings[~noise], labels[~noise]
+    order = np.argsort(labels_of, kind="stable")
+    starts = np.flatnonzero(np.diff(labels_of[order], prepend=-1))
+    sums = np.add.reduceat(members[order], starts, axis=0, dtype=np.float64)
+    centers = sums / np.bincount(labels_of)[:, None]  # (k, p)
+    if noise.any():
+        labels[noise] = pairwise_distances_argmin(embeddings[noise], centers)
+    return centers, labels
+
+
+def nearest_center(encoder, head, X, device):
+    """Sphere whose centre is nearest, for each row, (n,)."""
+    encoder.eval()
+    return map_batches(
+        lambda x: head(encoder(x).double()).argmin(dim=1),
+        X,
+        device,
+        scoring_batch_size(head),
+    )
+
+
+def member_sq_distances(module, rows):
+    """Squared distance of each row to its own centre, float64, and its cluster, (n,).
+
+    Parameters
+    ----------
+    module : Hypersphere
+        Encoder and centres.
+
+    rows : Rows or Subset of Rows
+        Samples with their clusters as labels.
+    """
+    module.eval()
+    sq_distances, labels = [], []
+    with torch.inference_mode():
+        for x, y in BatchIterator(rows, INFERENCE_BATCH_SIZE):
+            difference = module.encoder(x).double() - module.head.centers[y]  # (m, p)
+            sq_distances.append(difference.square().sum(dim=1).numpy(force=True))
+            labels.append(y.numpy(force=True))
+    return np.concatenate(sq_distances), np.concatenate(labels)
+
+
+def sq_radius(sq_distances, nu):
+    """Square of the (1 - nu) quantile of distances."""
+    return np.quantile(np.sqrt(sq_distances), 1 - nu) ** 2
+
+
+def cluster_sq_radii(sq_distances, labels, n_clusters, nu):
+    r"""Squared radius of each cluster, shrunk to the common one where it is small.
+
+    .. math::
+
+        R_k^2 = \frac{n_k q_k^2 + m q^2}{n_k + m}
+
+    where :math:`q_k` is the :math:`(1 - \nu)` quantile of the distances of the
+    :math:`n_k` members of cluster :math:`k` to their centre, :math:`q` that of all
+    rows, and :math:`m = 20` the number of members at which both weigh the same.
+
+    Parameters
+    ----------
+    sq_distances : ndarray of shape (n,)
+        Squared distance of each row to its own centre.
+
+    labels : ndarray of shape (n,)
+        Cluster of each row.
+
+    n_clusters : int
+        Number of clusters k; some may have no rows.
+
+    nu : float
+        Fraction of rows left outside.
+
+    Returns
+    -------
+    ndarray of shape (k,)
+    """
+    sizes = np.bincount(labels, minlength=n_clusters)
+    by_cluster = np.split(sq_distances[np.argsort(labels)], np.cumsum(sizes)[:-1])
+    own = np.array([sq_radius(d, nu) if len(d) else 0.0 for d in by_cluster])
+    common = sq_radius(sq_distances, nu)
+    prior = RADIUS_PRIOR_MEMBERS if n_clusters > 1 else 0
+    return (sizes * own + prior * common) / (sizes + prior)
+
+
+def set_sq_radii(module, sq_radii, loss=None):
+    """Write squared radii into the module, which scores, and the loss, which trains."""
+    for part in (module.head, loss):
+        if part is not None:
+            part.sq_radii.copy_(torch.from_numpy(sq_radii))
+
+
+def update_radii(net, dataset_train, nu):
+    """Estimate all radii anew from the training rows, between two epochs."""
+    module = net.module_
+    sq_distances, labels = member_sq_distances(module, dataset_train)
+    n_clusters = len(module.head.centers)
+    sq_radii = cluster_sq_radii(sq_distances, labels, n_clusters, nu)
+    set_sq_radii(module, sq_radii, net.criterion_)

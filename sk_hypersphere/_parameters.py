@@ -1,0 +1,42 @@
+"""Dictionaries of parameters that a grid search can reach into."""
+
+
+class ParameterDicts:
+    """Show the entries of ``encoder_params`` and ``net_params`` as parameters.
+
+    ``encoder_params={"hidden_units": (64,)}`` is also ``encoder__hidden_units`` in
+    `get_params` and `set_params`, so that a grid search can vary it; ``net_params`` is
+    ``net__`` likewise.
+    """
+
+    _parameter_dicts = {"encoder": "encoder_params", "net": "net_params"}
+
+    def get_params(self, deep=True):
+        params = super().get_params(deep=deep)
+        if deep:
+            for prefix, name in self._parameter_dicts.items():
+                for key, value in entries(getattr(self, name)).items():
+                    params[f"{prefix}__{key}"] = value
+        return params
+
+    def set_params(self, **params):
+        plain, nested = {}, {}
+        for key, value in params.items():
+            prefix, _, rest = key.partition("__")
+            if rest and prefix in self._parameter_dicts:
+                nested.setdefault(self._parameter_dicts[prefix], {})[rest] = value
+            else:
+                plain[key] = value
+        super().set_params(**plain)
+        for name, changes in nested.items():
+            # A new dict: the old one may be shared with a clone.
+            setattr(self, name, {**entries(getattr(self, name)), **changes})
+        return self
+
+
+def entries(params):
+    """The entries of a parameter dict; none where it is None or not valid at all.
+
+    What is not valid is reported by `fit`, as for every parameter.
+    """
+    return params if isinstance(params, dict) else {}

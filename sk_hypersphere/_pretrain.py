@@ -1,0 +1,83 @@
+"""Preparing an encoder as one half of an autoencoder."""
+
+from sk_hypersphere._batches import Rows, iter_batches
+from sk_hypersphere._skorch import one_cycle, train_net
+from sk_hypersphere.losses import ReconstructionLoss
+from sk_hypersphere.modules import AutoEncoder
+
+
+def can_decode(encoder, decoder):
+    """Whether there is a decoder: the user's, or one that the encoder brings."""
+    return decoder is not None or hasattr(encoder, "make_autoencoder")
+
+
+def pretrain(
+    encoder,
+    X,
+    run,
+    *,
+    decoder=None,
+    max_epochs,
+    batch_size,
+    lr,
+    weight_decay,
+    code_penalty,
+):
+    """Train an encoder, in place, to give codes from which samples are reconstructed.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        From samples to codes of shape (n, p).
+
+    X : array of shape (n, ...)
+        Training data, float32 or uint8.
+
+    run : Run
+        Random state, device and progress bar of this fit.
+
+    decoder : nn.Module, default=None
+        From codes to samples, trained in place too. None is the decoder that the
+        encoder brings.
+
+    max_epochs, batch_size, weight_decay
+        As the parameters of the estimators.
+
+    lr : float
+        Peak of the learning rate, which rises for 15 % of the steps and then falls.
+
+    code_penalty : float
+        Price of a large code. Above 0, unit noise is added to the code.
+
+    Returns
+    -------
+    HypersphereNet
+        The fitted net of the autoencoder.
+    """
+    noise = float(code_penalty > 0)
+    if decoder is None:
+        autoencoder = encoder.make_autoencoder(noise).to(run.device)
+        low, high = span(autoencoder.target, X, run.device)
+        autoencoder.low.fill_(low)
+        autoencoder.high.fill_(high)
+    else:
+        autoencoder = AutoEncoder(encoder, decoder, noise=noise)
+    n_steps = max_epochs * -(-len(X) // batch_size)
+    return train_net(
+        autoencoder,
+        ReconstructionLoss(code_penalty),
+        Rows(X, device=run.device),
+        run,
+        max_epochs=max_epochs,
+        batch_size=batch_size,
+        lr=lr,
+        weight_decay=weight_decay,
+        callbacks=[one_cycle(lr, n_steps)],
+    )
+
+
+def span(function, X, device):
+    """Smallest and largest value of a function of the data; apart by 1 if equal."""
+    values = [(batch.min(), batch.max()) for batch in iter_batches(function, X, device)]
+    low, high = min(a for a, _ in values), max(b for _, b in values)
+    return low, high if high > low else low + 1.0

@@ -1,0 +1,46 @@
+"""Seeds that act at fit and leave the caller's random streams as they were."""
+
+from contextlib import contextmanager
+from threading import RLock
+
+import numpy as np
+import torch
+
+# Weight initialisation and dropout draw from torch's global stream and take no
+# generator. Forking that stream is not safe between threads, so that fits of several
+# threads take turns; on a CPU they would gain nothing from running side by side.
+_global_stream = RLock()
+
+
+def make_seed(random_state):
+    """One integer from a `random_state` parameter.
+
+    None takes fresh entropy from the operating system rather than numpy's global
+    stream, which belongs to the caller.
+    """
+    if random_state is None:
+        return int(np.random.SeedSequence().generate_state(1)[0])
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(np.iinfo(np.int32).max))
+    return int(random_state)
+
+
+@contextmanager
+def seeded(seed, device):
+    """Seed torch's global stream within the block and restore it afterwards.
+
+    Parameters
+    ----------
+    seed : int
+        At least 0.
+
+    device : torch.device
+        Where training happens; its stream is seeded and restored too.
+    """
+    devices = [device] if device.type == "cuda" else []
+    with _global_stream, torch.random.fork_rng(devices=devices):
+        torch.random.default_generator.manual_seed(seed)
+        if devices:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        yield

@@ -1,0 +1,231 @@
+"""The one file that knows skorch: the net that trains, and what happens between epochs.
+
+Every estimator trains a :class:`HypersphereNet`. It is a skorch ``NeuralNet``: history,
+callbacks, validation splits and parameters work as skorch documents them. What differs
+is the inner loop, which costs no more than a loop written in plain torch.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, LRScheduler
+from torch.optim.lr_scheduler import OneCycleLR
+from tqdm import tqdm
+
+from sk_hypersphere._batches import BatchIterator, shuffled
+from sk_hypersphere.exceptions import NonFiniteLossError
+
+BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+
+
+class HypersphereNet(NeuralNet):
+    """A ``NeuralNet`` whose epochs read the loss once and notify no batches unasked.
+
+    Losses are kept on the device and written to the history once an epoch. Batches are
+    recorded one by one, as skorch does, where a callback listens to them or the
+    optimiser needs a closure. An epoch whose loss is not finite ends training, and the
+    weights go back to those of the epoch before.
+    """
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        if not training:
+            super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+            return
+        last_good = [tensor.detach().clone() for tensor in self._state()]
+        if self._listens_to_batches():
+            super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+            losses = self.history[-1, "batches", :, prefix + "_loss"]
+            sizes = self.history[-1, "batches", :, prefix + "_batch_size"]
+        else:
+            losses, sizes = self._run_lean_epoch(iterator)
+        loss = float(np.average(losses, weights=sizes))
+        self.history.record(prefix + "_loss", loss)
+        if not np.isfinite(loss):
+            with torch.no_grad():
+                for tensor, good in zip(self._state(), last_good, strict=True):
+                    tensor.copy_(good)
+            raise NonFiniteLossError(
+                f"The training loss became {loss} in epoch {len(self.history)}. Likely "
+                "repairs: a smaller lr, inputs scaled to unit variance (for example by "
+                "StandardScaler), or a gradient clipping callback. The net with the "
+                "weights before that epoch is in the `net` attribute of this error.",
+                net=self,
+            )
+
+    def _run_lean_epoch(self, iterator):
+        self._set_training(True)
+        losses, sizes = [], []
+        for X, y in iterator:
+            self._zero_grad_optimizer()
+            loss = self.get_loss(self.infer(X), y, X=X, training=True)
+            loss.backward()
+            self._step_optimizer(None)
+            losses.append(loss.detach())
+            sizes.append(len(y))
+        return torch.stack(losses).tolist(), sizes
+
+    def _listens_to_batches(self):
+        needs_closure = isinstance(self.optimizer_, torch.optim.LBFGS)
+        return needs_closure or any(
+            getattr(type(callback), event) is not getattr(Callback, event)
+            for _, callback in self.callbacks_
+            for event in BATCH_EVENTS
+        )
+
+    def _state(self):
+        return [*self.module_.state_dict().values()]
+
+    def __getstate__(self):
+        """Pickle CPU tensors, whatever the device, and each module once."""
+        device = self.device
+        self._move("cpu")
+        try:
+            state = super().__getstate__() | {"device": "cpu"}
+        finally:
+            self._move(device)
+        del state["module"], state["criterion"]
+        return state
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        vars(self).update(module=self.module_, criterion=self.criterion_)
+
+    def _move(self, device):
+        if torch.device(self.device).type != "cpu":
+            self.module_.to(device)
+            self.criterion_.to(device)
+
+
+class Progress(Callback):
+    """Advance a bar by one with every epoch, and show the loss on it."""
+
+    def __init__(self, bar):
+        self.bar = bar
+
+    def on_epoch_end(self, net, **kwargs):
+        self.bar.set_postfix(loss=f"{net.history[-1, 'train_loss']:.4g}")
+        self.bar.update()
+
+    def __getstate__(self):
+        return {"bar": tqdm(disable=True)}
+
+
+class AfterEpoch(Callback):
+    """Call ``function(net, dataset_train)`` after epoch number `start` and all later.
+
+    This is how an estimator updates what is not learned by gradient, such as radii.
+    """
+
+    def __init__(self, function, start=0):
+        self.function = function
+        self.start = start
+
+    def on_epoch_end(self, net, dataset_train=None, **kwargs):
+        if len(net.history) >= self.start:
+            self.function(net, dataset_train)
+
+
+def one_cycle(max_lr, n_steps):
+    """Learning rate that rises for 15 % of the steps and then falls to nearly 0."""
+    return LRScheduler(
+        OneCycleLR,
+        max_lr=max_lr,
+        total_steps=n_steps,
+        pct_start=0.15,
+        step_every="batch",
+    )
+
+
+class Run(NamedTuple):
+    """What all nets trained in one fit share."""
+
+    random_state: np.random.RandomState
+    device: torch.device
+    bar: tqdm
+
+
+def train_net(
+    module,
+    loss,
+    rows,
+    run,
+    *,
+    max_epochs,
+    batch_size,
+    lr,
+    weight_decay,
+    sampler=shuffled,
+    callbacks=(),
+    net_params=None,
+):
+    """Train a module, in place.
+
+    Parameters
+    ----------
+    module : nn.Module
+        What is trained. A parameter named ``head.centers`` is exempt from weight decay,
+        which would pull the centres to the origin.
+
+    loss : nn.Module
+        Called as ``loss(module(X), y)`` for every batch.
+
+    rows : Rows
+        What it is trained on.
+
+    run : Run
+        Random state, device and progress bar of this fit.
+
+    max_epochs, batch_size, lr, weight_decay
+        As the parameters of the estimators.
+
+    sampler : callable, default=shuffled
+        Index arrays of an epoch; see `BatchIterator`.
+
+    callbacks : sequence of skorch callbacks, default=()
+
+    net_params : dict, default=None
+        Parameters of the net that replace those set here.
+
+    Returns
+    -------
+    HypersphereNet
+        The fitted net; its ``module_`` is `module`, in evaluation mode.
+    """
+    params = {
+        "optimizer": torch.optim.Adam,
+        "lr": lr,
+        "max_epochs": max_epochs,
+        "batch_size": batch_size,
+        "iterator_train": BatchIterator,
+        "iterator_valid": BatchIterator,
+        "train_split": None,
+        "callbacks": [*callbacks, Progress(run.bar)],
+        # The net writes the loss of an epoch itself, and the bar shows it.
+        "callbacks__train_loss": None,
+        "callbacks__print_log": None,
+        "device": run.device,
+        "verbose": 0,
+        **(net_params or {}),
+    }
+    if params["iterator_train"] is BatchIterator:
+        params["iterator_train__sampler"] = sampler
+        params["iterator_train__random_state"] = run.random_state
+    if params["optimizer"] is torch.optim.Adam:
+        params.setdefault("optimizer__fused", True)
+    if weight_decay:
+        params.setdefault("optimizer__weight_decay", weight_decay)
+    if "head.centers" in dict(module.named_parameters()):
+        params.setdefault(
+            "optimizer__param_groups", [("head.centers", {"weight_decay": 0.0})]
+        )
+    net = HypersphereNet(module, loss, **params)
+    net.fit(rows, rows.y)
+    net.module_.eval()
+    return net
+
+
+def progress_bar(verbose, description):
+    """The bar of one fit, which shows nothing unless `verbose`."""
+    return tqdm(disable=not verbose, desc=description, unit="epoch", total=0)

@@ -1,0 +1,356 @@
+"""The embedding in the plane."""
+
+from numbers import Integral
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.metrics import pairwise_distances_argmin
+from sklearn.pipeline import Pipeline
+from sklearn.utils import (
+    check_array,
+    check_consistent_length,
+    check_scalar,
+    column_or_1d,
+)
+
+# Okabe and Ito's blue and vermilion: told apart with every common colour blindness.
+_NORMAL_COLOR = "#0072B2"
+_ANOMALY_COLOR = "#D55E00"
+
+
+class EmbeddingDisplay:
+    """Embedding of samples in the plane, with centers, spheres and anomalies.
+
+    Use :meth:`from_estimator` to make one. All parameters are stored as attributes.
+
+    Embeddings of more than two dimensions are shown on their first two principal
+    components: for an orthonormal basis :math:`W` of that plane and their mean
+    :math:`m`, a point :math:`z` is drawn at :math:`W(z - m)`. The shadow of the sphere
+    :math:`\\lVert z - c \\rVert = R` there is the disc of the same radius :math:`R`
+    around :math:`W(c - m)`. Shadows hide depth: a sample drawn outside a circle is
+    outside that sphere, but one drawn inside may still lie in front of it or behind.
+    One or two dimensions are drawn as they are, and inside means inside.
+
+    Parameters
+    ----------
+    embedding : ndarray of shape (n_samples, 2)
+        Samples in the plane.
+
+    is_anomaly : ndarray of shape (n_samples,) of bool, default=None
+        Which samples are drawn apart as anomalies. None draws all alike.
+
+    centers : ndarray of shape (n_centers, 2), default=None
+        Centers in the plane. None draws neither centers nor spheres.
+
+    radii : ndarray of shape (n_centers,), default=None
+        Radii of the spheres (not squared). None draws no spheres.
+
+    cluster_sizes : ndarray of shape (n_centers,), default=None
+        Number of samples of each center; decides which are drawn when there are many.
+        None takes the centers in their given order.
+
+    names : tuple of str, default=("normal", "anomaly")
+        What the legend calls the samples that are not anomalies, and those that are.
+
+    axis_labels : tuple of str, default=("component 1", "component 2")
+        Labels of the two axes.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Where the embedding is drawn.
+
+    figure_ : matplotlib Figure
+        The figure of `ax_`.
+
+    normals_ : matplotlib PathCollection or None
+        Samples that are not anomalies, None if there are none.
+
+    anomalies_ : matplotlib PathCollection or None
+        Anomalies, None if there are none.
+
+    centers_ : matplotlib PathCollection or None
+        The centers drawn, None if there are none.
+
+    spheres_ : list of matplotlib Circle
+        The spheres drawn, largest cluster first.
+
+    See Also
+    --------
+    sklearn.inspection.DecisionBoundaryDisplay : Boundary over two input features.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> from sk_hypersphere.displays import EmbeddingDisplay
+    >>> display = EmbeddingDisplay(
+    ...     embedding=np.array([[0.0, 0.5], [0.5, 0.0], [3.0, 3.0]]),
+    ...     is_anomaly=np.array([False, False, True]),
+    ...     centers=np.array([[0.0, 0.0]]),
+    ...     radii=np.array([1.0]),
+    ... )
+    >>> display = display.plot(ax=Figure().subplots())
+    >>> [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    ['normal (2)', 'anomaly (1)', 'center and sphere (1)']
+    """
+
+    def __init__(
+        self,
+        *,
+        embedding,
+        is_anomaly=None,
+        centers=None,
+        radii=None,
+        cluster_sizes=None,
+        names=("normal", "anomaly"),
+        axis_labels=("component 1", "component 2"),
+    ):
+        self.embedding = embedding
+        self.is_anomaly = is_anomaly
+        self.centers = centers
+        self.radii = radii
+        self.cluster_sizes = cluster_sizes
+        self.names = names
+        self.axis_labels = axis_labels
+
+    @classmethod
+    def from_estimator(
+        cls, estimator, X, y=None, *, ax=None, max_spheres=30, scatter_kwargs=None
+    ):
+        """Embed `X` with a fitted estimator and draw it.
+
+        Parameters
+        ----------
+        estimator : object
+            Fitted estimator with `transform`, or a pipeline that ends in one. Its
+            `centers_`, `radii_` and `cluster_sizes_` are used where it has them.
+
+        X : array-like of shape (n_samples, ...)
+            Samples, as `estimator.transform` takes them.
+
+        y : array-like of shape (n_samples,), default=None
+            Labels. Anomalies are the rows labelled -1 if there are any, else the rows
+            with the larger of exactly two labels; a single other label means that
+            there are none. None asks `estimator.predict`, if it answers with +1 and -1
+            only; otherwise all samples are drawn alike.
+
+        ax : matplotlib Axes, default=None
+            Where to draw. None makes a new figure.
+
+        max_spheres : int, default=30
+            How many centers and spheres are drawn at most, those of the largest
+            clusters first: hundreds of circles would hide the samples. Sizes are
+            `cluster_sizes_`, or else how many rows of `X` are nearest to each center.
+
+        scatter_kwargs : dict, default=None
+            Passed to :func:`matplotlib.pyplot.scatter` for the samples.
+
+        Returns
+        -------
+        display : EmbeddingDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        TypeError
+            If the estimator has no `transform`.
+        ValueError
+            If `y` holds three labels or more, none of them -1, or is not as long as
+            `X`.
+
+        Examples
+        --------
+        >>> from matplotlib.figure import Figure
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.decomposition import PCA
+        >>> from sk_hypersphere.displays import EmbeddingDisplay
+        >>> X, species = load_iris(return_X_y=True)
+        >>> display = EmbeddingDisplay.from_estimator(
+        ...     PCA(3).fit(X), X, species == 2, ax=Figure().subplots()
+        ... )
+        >>> display.ax_.get_xlabel()
+        'principal component 1 (93 % of variance)'
+        """
+        if not hasattr(estimator, "transform"):
+            raise TypeError(
+                f"estimator must have a transform method that embeds X; "
+                f"{type(estimator).__name__} has none. Pass a fitted estimator of "
+                f"sk_hypersphere, for example DeepSVDD()."
+            )
+        embedding = check_array(
+            estimator.transform(X), dtype=np.float64, input_name="estimator.transform"
+        )
+        is_anomaly, names = _find_anomalies(estimator, X, y)
+        check_consistent_length(embedding, is_anomaly)
+
+        fitted = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+        centers = getattr(fitted, "centers_", None)
+        sizes = getattr(fitted, "cluster_sizes_", None)
+        if centers is not None and sizes is None:
+            nearest = pairwise_distances_argmin(embedding, centers)
+            sizes = np.bincount(nearest, minlength=len(centers))
+        embedding, centers, axis_labels = _project(embedding, centers)
+
+        display = cls(
+            embedding=embedding,
+            is_anomaly=is_anomaly,
+            centers=centers,
+            radii=getattr(fitted, "radii_", None),
+            cluster_sizes=sizes,
+            names=names,
+            axis_labels=axis_labels,
+        )
+        return display.plot(
+            ax=ax, max_spheres=max_spheres, scatter_kwargs=scatter_kwargs
+        )
+
+    def plot(self, ax=None, *, max_spheres=30, scatter_kwargs=None):
+        """Draw the samples, the centers and the spheres.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw. None makes a new figure.
+
+        max_spheres : int, default=30
+            How many centers and spheres are drawn at most, those of the largest
+            clusters first. 0 draws samples alone.
+
+        scatter_kwargs : dict, default=None
+            Passed to :func:`matplotlib.pyplot.scatter` for the samples.
+
+        Returns
+        -------
+        self : EmbeddingDisplay
+            The display.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        check_scalar(max_spheres, "max_spheres", Integral, min_val=0)
+        self.ax_ = _new_axes() if ax is None else ax
+        self.figure_ = self.ax_.figure
+        self._draw_samples(scatter_kwargs or {})
+        self._draw_spheres(max_spheres)
+
+        x_label, y_label = self.axis_labels
+        self.ax_.set(xlabel=x_label, ylabel=y_label)
+        self.ax_.set_aspect("equal", adjustable="datalim")  # spheres are round
+        # A fixed corner: matplotlib's search for the best one is slow for many samples.
+        self.ax_.legend(loc="upper right")
+        return self
+
+    def _draw_samples(self, scatter_kwargs):
+        mask = self.is_anomaly
+        if mask is None:
+            mask = np.zeros(len(self.embedding), dtype=bool)
+        normal, anomaly = self.names
+        many = {"s": 8, "alpha": 0.5, "linewidths": 0, "color": _NORMAL_COLOR}
+        few = {"s": 14, "alpha": 0.8, "linewidths": 0, "color": _ANOMALY_COLOR}
+        self.normals_ = self._scatter(~mask, normal, many | scatter_kwargs)
+        self.anomalies_ = self._scatter(mask, anomaly, few | scatter_kwargs)
+
+    def _scatter(self, mask, name, style):
+        if not mask.any():
+            return None
+        label = f"{name} ({np.count_nonzero(mask)})"
+        return self.ax_.scatter(*self.embedding[mask].T, label=label, **style)
+
+    def _draw_spheres(self, max_spheres):
+        self.centers_, self.spheres_ = None, []
+        if self.centers is None or max_spheres == 0:
+            return
+        n_centers = len(self.centers)
+        largest = np.arange(n_centers)
+        if self.cluster_sizes is not None:
+            largest = np.argsort(-np.asarray(self.cluster_sizes), kind="stable")
+        largest = largest[:max_spheres]
+
+        if self.radii is not None:
+            self.spheres_ = [
+                self._add_circle(self.centers[k], self.radii[k]) for k in largest
+            ]
+        name = "center and sphere" if self.spheres_ else "center"
+        shown = "" if len(largest) == n_centers else f"{len(largest)} of "
+        label = f"{name} ({shown}{n_centers})"
+        style = {"s": 40, "marker": "+", "color": "black", "label": label}
+        self.centers_ = self.ax_.scatter(*self.centers[largest].T, **style)
+
+    def _add_circle(self, center, radius):
+        from matplotlib.patches import Circle
+
+        circle = Circle(center, radius, fill=False, edgecolor="black", linewidth=0.8)
+        return self.ax_.add_patch(circle)
+
+
+def _new_axes():
+    try:
+        from matplotlib import pyplot
+    except ImportError as error:
+        raise ImportError(
+            "EmbeddingDisplay.plot needs matplotlib, which is not installed. Install "
+            "it with: python -m pip install 'sk-hypersphere[plot]'"
+        ) from error
+    return pyplot.subplots()[1]
+
+
+def _find_anomalies(estimator, X, y):
+    """Return a mask (n_samples,) or None, and what the legend calls its two sides."""
+    if y is not None:
+        return _mask_from_labels(y), ("normal", "anomaly")
+    if hasattr(estimator, "predict"):
+        predicted = np.asarray(estimator.predict(X))
+        if np.isin(predicted, [-1, 1]).all():
+            return predicted == -1, ("predicted normal", "predicted anomaly")
+    return None, ("sample", "anomaly")
+
+
+def _mask_from_labels(y):
+    y = column_or_1d(y)
+    labels = np.unique(y)
+    if -1 in labels:
+        return y == -1
+    if len(labels) == 2:
+        return y == labels[1]
+    if len(labels) == 1:
+        return np.zeros(len(y), dtype=bool)
+    raise ValueError(
+        f"y must mark anomalies with -1, or hold two labels, the larger for anomalies; "
+        f"got {len(labels)} labels without -1. Mark them, for example with "
+        f"np.where(y == 3, -1, 1)."
+    )
+
+
+def _project(embedding, centers):
+    """Return samples (n, 2), centers (k, 2) or None, and the labels of the axes."""
+    n_samples, n_components = embedding.shape
+    points = embedding if centers is None else np.vstack([embedding, centers])
+    axis_labels = ("component 1", "component 2")
+    if n_components == 1:
+        points = np.column_stack([points, np.zeros(len(points))])  # (n + k, 2)
+        axis_labels = ("component 1", "")
+    elif n_components > 2:
+        points, axis_labels = _principal_plane(points)  # (n + k, 2)
+    if centers is not None:
+        centers = points[n_samples:]
+    return points[:n_samples], centers, axis_labels
+
+
+def _principal_plane(points):
+    """Return the coordinates (m, 2) on the first two principal components."""
+    pca = PCA(min(2, len(points)), svd_solver="full")  # draws no random number
+    # Where all points coincide (a collapsed embedding) their variance ratio is 0 / 0.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        coordinates = pca.fit_transform(points)
+    ratios = np.nan_to_num(pca.explained_variance_ratio_)
+    missing = 2 - len(ratios)  # one point spans no plane
+    coordinates = np.pad(coordinates, [(0, 0), (0, missing)])  # (m, 2)
+    ratios = np.pad(ratios, (0, missing))
+    axis_labels = tuple(
+        f"principal component {i} ({100 * ratio:.0f} % of variance)"
+        for i, ratio in enumerate(ratios, start=1)
+    )
+    return coordinates, axis_labels

@@ -1,0 +1,115 @@
+"""Losses of Deep SVDD, with one sphere or many."""
+
+import torch
+from torch import Tensor, nn
+
+
+def own_sq_distances(sq_distances: Tensor, y: Tensor) -> Tensor:
+    """Squared distance of every row to the centre of its own cluster.
+
+    Parameters
+    ----------
+    sq_distances : Tensor of shape (n, k)
+        Squared distances to the k centres.
+
+    y : Tensor of shape (n,)
+        Cluster of each row, in 0..k-1.
+
+    Returns
+    -------
+    Tensor of shape (n,)
+    """
+    if sq_distances.shape[1] == 1:
+        return sq_distances[:, 0]
+    return sq_distances.gather(1, y[:, None])[:, 0]  # (n, k) -> (n,)
+
+
+class OneClassLoss(nn.Module):
+    r"""Pull every row to the centre of its cluster.
+
+    .. math::
+
+        \mathcal{L} = \frac{1}{n} \sum_{i=1}^{n} \lVert f(x_i) - c_{y_i} \rVert^2
+
+    where :math:`n` is the number of rows in the batch, :math:`f` the encoder,
+    :math:`y_i` the cluster of row :math:`i` and :math:`c_k` the centre of cluster
+    :math:`k`. One cluster gives the objective of One-Class Deep SVDD [1]_; its weight
+    decay belongs to the optimiser.
+
+    References
+    ----------
+    .. [1] L. Ruff et al. "Deep One-Class Classification". ICML 2018.
+
+    Examples
+    --------
+    >>> import torch
+    >>> sq_distances = torch.tensor([[1.0, 9.0], [4.0, 2.0]])
+    >>> OneClassLoss()(sq_distances, torch.tensor([0, 1])).item()
+    1.5
+    """
+
+    def forward(self, sq_distances: Tensor, y: Tensor) -> Tensor:
+        return own_sq_distances(sq_distances, y).mean()
+
+
+class SoftBoundaryLoss(nn.Module):
+    r"""Pay for the volume of the spheres and for the rows outside their own.
+
+    .. math::
+
+        \mathcal{L} = \frac{1}{K} \sum_{k=1}^{K} \Bigl[ R_k^2 + \frac{1}{\nu\, n_k}
+        \sum_{i:\, y_i = k} \max\bigl(0, \lVert f(x_i) - c_k \rVert^2 - R_k^2\bigr)
+        \Bigr]
+
+    where :math:`K` is the number of clusters present in the batch, :math:`n_k` the
+    number of its rows in cluster :math:`k`, :math:`y_i` the cluster of row :math:`i`,
+    :math:`f` the encoder, :math:`c_k` and :math:`R_k` the centre and the radius of
+    cluster :math:`k`, and :math:`\nu` the price of a row outside. Every cluster weighs
+    the same, whatever its size. One cluster gives the soft boundary of [1]_; several
+    give [2]_, read as its pseudo-code does.
+
+    The radii are not learned by gradient: for fixed distances the best
+    :math:`R_k^2` is their :math:`(1 - \nu)` quantile, which the training loop writes
+    into `sq_radii` between epochs. Radii of 0 leave the mean squared distance over
+    :math:`\nu`.
+
+    Parameters
+    ----------
+    n_centers : int, default=1
+        Number of clusters k.
+
+    nu : float, default=0.1
+        Upper bound of the fraction of rows outside, in (0, 1].
+
+    Attributes
+    ----------
+    sq_radii : Tensor of shape (k,)
+        Squared radii, a buffer; 0 at first.
+
+    References
+    ----------
+    .. [1] L. Ruff et al. "Deep One-Class Classification". ICML 2018.
+    .. [2] S. Trivedi and S. Thirimanne. "Multi Radius Deep One-Class Classification".
+       York University, 2022.
+
+    Examples
+    --------
+    >>> import torch
+    >>> loss = SoftBoundaryLoss(nu=0.5)
+    >>> loss.sq_radii.fill_(1.0)
+    tensor([1.])
+    >>> loss(torch.tensor([[0.5], [3.0]]), torch.tensor([0, 0])).item()
+    3.0
+    """
+
+    def __init__(self, n_centers: int = 1, nu: float = 0.1):
+        super().__init__()
+        self.nu = nu
+        self.register_buffer("sq_radii", torch.zeros(n_centers))
+
+    def forward(self, sq_distances: Tensor, y: Tensor) -> Tensor:
+        excess = own_sq_distances(sq_distances, y) - self.sq_radii[y]  # (n,)
+        counts = torch.bincount(y, minlength=len(self.sq_radii))  # (k,)
+        present = counts > 0
+        outside = (excess.clamp(min=0) / counts[y]).sum() / self.nu
+        return (self.sq_radii[present].sum() + outside) / present.sum()

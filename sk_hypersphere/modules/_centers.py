@@ -1,0 +1,84 @@
+"""From embeddings to squared distances to centres."""
+
+from torch import Tensor, nn
+
+
+def squared_distances(z: Tensor, centers: Tensor) -> Tensor:
+    r"""Squared Euclidean distances between embeddings and centres.
+
+    .. math::
+
+        d_{ik} = \lVert z_i - c_k \rVert^2
+               = \lVert z_i \rVert^2 + \lVert c_k \rVert^2 - 2 z_i^\top c_k
+
+    after both sides are shifted so that the centres :math:`c_k` have mean 0. The
+    shift changes no distance, but keeps the digits that the expanded form would lose
+    far from the origin, and makes it exact for a single centre. No array of shape
+    (n, k, p) is made.
+
+    Parameters
+    ----------
+    z : Tensor of shape (n, p)
+        Embeddings.
+
+    centers : Tensor of shape (k, p)
+        Centres; cast to the type of `z`.
+
+    Returns
+    -------
+    Tensor of shape (n, k)
+        In squared units of the embedding, at least 0.
+
+    Examples
+    --------
+    >>> import torch
+    >>> squared_distances(torch.tensor([[3.0, 4.0]]), torch.zeros(1, 2))
+    tensor([[25.]])
+    """
+    centers = centers.to(z.dtype)
+    if len(centers) == 1:
+        return (z - centers).square().sum(dim=1, keepdim=True)  # (n, p) -> (n, 1)
+    origin = centers.detach().mean(dim=0)
+    z, centers = z - origin, centers - origin
+    sq_norms = z.square().sum(dim=1, keepdim=True) + centers.square().sum(dim=1)
+    return (sq_norms - 2 * z @ centers.T).clamp(min=0)  # (n, k)
+
+
+class Centers(nn.Module):
+    """Centres of hyperspheres: a head that maps embeddings to squared distances.
+
+    Parameters
+    ----------
+    centers : Tensor of shape (k, p)
+        Where the centres are, or start.
+
+    learnable : bool, default=False
+        If True the centres are a parameter, moved by the optimiser; otherwise a
+        buffer, which stays.
+
+    Attributes
+    ----------
+    centers : Tensor of shape (k, p)
+        The centres.
+
+    sq_radii : Tensor of shape (k,)
+        Squared radii of the spheres around them, a buffer; 0 at first.
+
+    Examples
+    --------
+    >>> import torch
+    >>> head = Centers(torch.tensor([[0.0, 0.0], [2.0, 0.0]]))
+    >>> head(torch.tensor([[1.0, 1.0]]))
+    tensor([[2., 2.]])
+    """
+
+    def __init__(self, centers: Tensor, *, learnable: bool = False):
+        super().__init__()
+        if learnable:
+            self.centers = nn.Parameter(centers)
+        else:
+            self.register_buffer("centers", centers)
+        self.register_buffer("sq_radii", centers.new_zeros(len(centers)))
+
+    def forward(self, z: Tensor) -> Tensor:
+        return squared_distances(z, self.centers)

@@ -1,0 +1,33 @@
+"""An encoder with a head: what every estimator trains."""
+
+from torch import Tensor, nn
+
+
+class Hypersphere(nn.Module):
+    """Map samples to embeddings, and embeddings to what the loss is a function of.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        From a batch of samples to embeddings of shape (n, p).
+
+    head : nn.Module
+        From embeddings to the output: most often
+        :class:`~sk_hypersphere.modules.Centers`, whose output are squared distances of
+        shape (n, k).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sk_hypersphere.modules import Centers
+    >>> Hypersphere(nn.Identity(), Centers(torch.zeros(1, 2)))(torch.ones(1, 2))
+    tensor([[2.]])
+    """
+
+    def __init__(self, encoder: nn.Module, head: nn.Module):
+        super().__init__()
+        self.encoder = encoder
+        self.head = head
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.encoder(x))

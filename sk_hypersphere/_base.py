@@ -23,12 +23,20 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
-from sk_hypersphere._batches import Rows, as_batch, map_batches, shuffled
-from sk_hypersphere._collapse import embedding_variance, warn_if_collapsed
+from sk_hypersphere._batches import (
+    Rows,
+    map_batches,
+    shuffled,
+)
+from sk_hypersphere._collapse import (
+    collapsed_components,
+    embedding_variance,
+    warn_if_collapsed,
+)
 from sk_hypersphere._parameters import ParameterDicts
+from sk_hypersphere._pretrain import settle_statistics
 from sk_hypersphere._random import make_seed, seeded
 from sk_hypersphere._skorch import Run, progress_bar, train_net
-from sk_hypersphere.exceptions import NonFiniteLossError
 from sk_hypersphere.modules import MLP, ConvNet, Hypersphere
 
 # Bounds the memory that distances to many centres take while scoring, in numbers.
@@ -113,13 +121,16 @@ class BaseHypersphere(
         self.verbose = verbose
         self.random_state = random_state
 
-    def _plan(self, encoder, X, y, run):
+    def _plan(self, encoder, head, X, y, run):
         """Say what is trained. To be written by the estimator.
 
         Parameters
         ----------
         encoder : nn.Module
-            The encoder, on the device, untrained unless `warm_start`.
+            The encoder, on the device: new, or that of the last fit under `warm_start`.
+
+        head : nn.Module or None
+            The head of the last fit under `warm_start`, to go on with; else None.
 
         X : array of shape (n, ...)
             Training data, float32 or uint8.
@@ -153,12 +164,15 @@ class BaseHypersphere(
         return self
 
     def _train(self, X, y, run):
-        continued = self._continued()
-        encoder = deepcopy(continued.encoder) if continued else self._make_encoder(X)
+        if self.warm_start and hasattr(self, "net_"):
+            module = deepcopy(self.net_.module_)
+            encoder, head = module.encoder, module.head.to(run.device)
+        else:
+            encoder, head = self._make_encoder(X, run.device), None
         encoder.to(run.device)
         n_components = check_embedding(encoder, X, run.device)
-        variance = embedding_variance(encoder, X, run.device)
-        plan = self._plan(encoder, X, y, run)
+        before = embedding_variance(encoder, X, run.device)
+        plan = self._plan(encoder, head, X, y, run)
         run.bar.total += plan.max_epochs
         net = train_net(
             Hypersphere(encoder, plan.head).to(run.device),
@@ -178,29 +192,21 @@ class BaseHypersphere(
         self._n_features_out = n_components
         after = embedding_variance(encoder, X, run.device)
         self.diagnostics_ = {
-            "initial_embedding_variance": variance,
-            "embedding_variance": after,
+            "initial_embedding_variance": float(before.sum()),
+            "embedding_variance": float(after.sum()),
+            "collapsed_components": collapsed_components(before, after),
         }
-        if not np.isfinite(after):
-            raise NonFiniteLossError(
-                "The embeddings are not finite after the last epoch. Use a smaller lr.",
-                net=net,
-            )
+        if not np.isfinite(after).all():
+            net.raise_non_finite("Embeddings became infinite or NaN")
         self._keep(X, plan)
-        warn_if_collapsed(variance, after, encoder)
-
-    def _continued(self):
-        """The module whose training is continued under `warm_start`, or None."""
-        if self.warm_start and hasattr(self, "net_"):
-            return self.net_.module_
-        return None
+        warn_if_collapsed(self.diagnostics_, encoder)
 
     def _auto(self, name, value):
         """The value of a parameter, or `value` where it is "auto"."""
         given = getattr(self, name)
         return value if isinstance(given, str) and given == "auto" else given
 
-    def _make_encoder(self, X):
+    def _make_encoder(self, X, device):
         params = self.encoder_params or {}
         if isinstance(self.encoder, nn.Module):
             if params:
@@ -209,13 +215,17 @@ class BaseHypersphere(
                     f"encoder is a ready module ({type(self.encoder).__name__}). Give "
                     "the class instead, or leave encoder_params empty."
                 )
-            return deepcopy(self.encoder)
+            encoder = deepcopy(self.encoder)
+            for layer in encoder.modules():
+                if getattr(layer, "inplace", False):
+                    layer.inplace = False  # it would write into the caller's array
+            return encoder
         make = self.encoder
         if make is None:
             make = MLP if X.ndim == 2 else ConvNet
         auto = getattr(make, "default_n_components", 32)
         encoder = make(tuple(X.shape[1:]), self._auto("n_components", auto), **params)
-        settle_statistics(encoder, X)
+        settle_statistics(encoder.to(device), X, device)
         return encoder
 
     def _validate(self, X, *, reset):
@@ -290,7 +300,7 @@ class BaseHypersphereDetector(OutlierMixin, BaseHypersphere):
         module, device = self._module()
         batch_size = scoring_batch_size(module.head)
         return map_batches(
-            lambda x: self._score(module.head(module.encoder(x).double())),
+            lambda x: self._score(module(x).double()),
             X,
             device,
             batch_size,
@@ -392,41 +402,38 @@ def resolve_device(device, fall_back=False):
 
 
 def check_embedding(encoder, X, device):
-    """Size of the embedding, from a trial on the first rows.
+    """Size of the embedding, from a trial on the first row.
 
     Raises
     ------
     ValueError
-        If the encoder has nothing to train or does not return rows of numbers.
+        If the encoder has nothing to train, writes into its input, or does not return
+        rows of numbers.
     """
+    name = type(encoder).__name__
     if not any(parameter.requires_grad for parameter in encoder.parameters()):
         raise ValueError(
             "encoder must have parameters that can be trained, got "
-            f"{type(encoder).__name__} without any. Add a layer, or set requires_grad."
+            f"{name} without any. Add a layer, or set requires_grad."
         )
-    z = map_batches(encoder.eval(), X[:1], device)
-    if z.ndim != 2:
+    x, _ = Rows(X[:1]).take(np.array([0]))
+    x = x.to(device)
+    version = x._version  # counts the writes
+    with torch.no_grad():
+        z = encoder.eval()(x)
+    if x._version != version:
+        raise ValueError(
+            f"encoder must leave its input as it is, but {name} writes into it. "
+            "Replace functions that end in _ at the start of its forward method."
+        )
+    if not isinstance(z, torch.Tensor) or z.shape[:-1] != (1,):
+        got = tuple(z.shape) if isinstance(z, torch.Tensor) else type(z).__name__
         raise ValueError(
             "encoder must map a batch to embeddings of shape (n_samples, "
-            f"n_components), got an output of shape (n_samples, {z.shape[1:]}). End "
-            "it with nn.Flatten() and a linear layer."
+            f"n_components), got {got} from {name} for one sample. End it with "
+            "nn.Flatten() and a linear layer."
         )
     return z.shape[1]
-
-
-def settle_statistics(encoder, X):
-    """Let running statistics of a new encoder see data before centres are placed.
-
-    Normalisation layers start at mean 0 and variance 1. Centres placed under these
-    would not be where training, with the statistics of its batches, finds the samples.
-    """
-    if not any(True for _ in encoder.buffers()):
-        return
-    encoder.train()
-    chosen = np.linspace(0, len(X) - 1, min(len(X), 64 * 64)).astype(int)
-    with torch.no_grad():
-        for batch in np.array_split(chosen, -(-len(chosen) // 64)):
-            encoder(as_batch(X, batch, torch.device("cpu")))
 
 
 def scoring_batch_size(head):

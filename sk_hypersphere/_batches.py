@@ -4,9 +4,10 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, Subset
 
-# A matrix product of a few rows takes another path through the BLAS and differs in the
-# last bits. From this many rows on, a row's result no longer depends on its neighbours.
-MIN_INFERENCE_ROWS = 32
+# A matrix product takes another path through the BLAS for a few rows, and for the few
+# that are left over behind full blocks, and differs in the last bits. In whole blocks
+# of this many rows, a row's result does not depend on its neighbours.
+BLOCK_ROWS = 32
 
 # Fewer rows leave the processor idle between calls; more no longer pay.
 INFERENCE_BATCH_SIZE = 8192
@@ -19,9 +20,7 @@ class Rows(Dataset):
     ----------
     X : array of shape (n, ...)
         Float32 or uint8; may be a read-only memory map, of which only the rows of a
-        batch are read. Anything else that has a length and can be indexed by an array
-        of integers and turned into a numpy array is read batch by batch too, for
-        example skorch's SliceDataset.
+        batch are read.
 
     y : array of shape (n,), default=None
         Integer labels; None is 0 for every row.
@@ -32,55 +31,51 @@ class Rows(Dataset):
 
     def __init__(self, X, y=None, device="cpu"):
         self.device = torch.device(device)
-        self.X = to_device(X, self.device)
-        y = np.zeros(len(X), dtype=np.int64) if y is None else y
-        self.y = torch.as_tensor(y, device=self.device)
+        self.X = X
+        self.y = np.zeros(len(X), dtype=np.int64) if y is None else y
+        self.resident = None
+        if self.device.type == "cuda" and fits(X, self.device):
+            self.resident = tuple(
+                torch.from_numpy(np.array(values)).to(self.device)
+                for values in (self.X, self.y)
+            )
 
     def __len__(self):
         return len(self.X)
 
     def __getitem__(self, index):
-        x, y = self.take(np.array([index]))
-        return x[0], y[0]
+        X, y = self.take(np.array([index]))
+        return X[0], y[0]
 
     def take(self, indices):
         """Rows and labels of one batch.
 
         Parameters
         ----------
-        indices : ndarray of shape (m,) or slice
+        indices : ndarray of shape (m,)
 
         Returns
         -------
         (Tensor of shape (m, ...), float32; Tensor of shape (m,))
         """
-        return as_batch(self.X, indices, self.device), self.y[indices]
+        if self.resident:
+            chosen = torch.from_numpy(indices).to(self.device)
+            X, y = (values.index_select(0, chosen) for values in self.resident)
+        else:
+            # numpy gathers faster than torch for short batches, and copies: the batch
+            # can be written to, also where X is a read-only memory map.
+            X = torch.from_numpy(self.X.take(indices, axis=0))
+            y = torch.from_numpy(self.y.take(indices))
+        return X.to(self.device, torch.float32), y.to(self.device)
 
 
-def to_device(X, device):
-    """Move an array to a device other than the CPU if at most half the memory is used.
+def fits(X, device):
+    """Whether an array takes less than half of the free memory of a CUDA device.
 
     The rest is for weights, gradients and activations.
     """
-    if device.type != "cuda" or not isinstance(X, np.ndarray):
-        return X
     free, _ = torch.cuda.mem_get_info(device)
-    return torch.from_numpy(np.array(X)).to(device) if X.nbytes < free / 2 else X
-
-
-def as_batch(X, indices, device):
-    """Rows of `X` as a float32 tensor on a device; uint8 is cast here, batch by batch.
-
-    Arrays are gathered by numpy: the copy can be written to, also where `X` is a
-    read-only memory map, which torch would warn about.
-    """
-    batch = X[indices]
-    if not isinstance(batch, torch.Tensor):
-        batch = np.asarray(batch)
-        if not batch.flags.writeable:
-            batch = batch.copy()
-        batch = torch.from_numpy(batch)
-    return batch.to(device, torch.float32)
+    return X.nbytes < free / 2
 
 
 def even_batches(n, batch_size):
@@ -96,6 +91,11 @@ def even_batches(n, batch_size):
     """
     n_batches = -(-n // batch_size)
     return np.arange(n_batches + 1) * n // n_batches
+
+
+def evenly_spaced(n, n_chosen):
+    """At most `n_chosen` indices spread evenly over 0..n-1."""
+    return np.linspace(0, n - 1, min(n, n_chosen)).astype(int)
 
 
 class BatchIterator:
@@ -127,7 +127,7 @@ class BatchIterator:
         self.batch_size = batch_size
         self.sampler = in_order if sampler is None else sampler
         self.random_state = random_state
-        self.y = rows.y.numpy(force=True)[indices]
+        self.y = rows.y[indices]
 
     def __iter__(self):
         for chosen in self.sampler(self.y, self.batch_size, self.random_state):
@@ -150,7 +150,8 @@ def iter_batches(function, X, device, batch_size=INFERENCE_BATCH_SIZE):
     """Apply a function of tensors to all rows, batch by batch.
 
     Nothing random is drawn, and the result for a row does not depend on the other rows:
-    short batches are padded with zeros, and the results of the padding cut off.
+    batches are padded with zeros to whole blocks, and the results of the padding cut
+    off.
 
     Parameters
     ----------
@@ -164,17 +165,20 @@ def iter_batches(function, X, device, batch_size=INFERENCE_BATCH_SIZE):
         Where the function is applied.
 
     batch_size : int, default=8192
-        Rows in a batch.
+        Rows in a batch, a multiple of 32.
 
     Yields
     ------
     ndarray of shape (m, ...)
     """
     for start in range(0, len(X), batch_size):
-        batch = as_batch(X, slice(start, start + batch_size), device)
+        batch = X[start : start + batch_size]
+        if not batch.flags.writeable:
+            batch = batch.copy()  # torch would warn
+        batch = torch.from_numpy(batch).to(device, torch.float32)
         n = len(batch)
-        if n < MIN_INFERENCE_ROWS:
-            padding = batch.new_zeros(MIN_INFERENCE_ROWS - n, *batch.shape[1:])
+        if n % BLOCK_ROWS:
+            padding = batch.new_zeros(-n % BLOCK_ROWS, *batch.shape[1:])
             batch = torch.cat([batch, padding])
         with torch.inference_mode():
             result = function(batch)

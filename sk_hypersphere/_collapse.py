@@ -5,11 +5,22 @@ import warnings
 import numpy as np
 from torch import nn
 
-from sk_hypersphere._batches import map_batches
+from sk_hypersphere._batches import evenly_spaced, map_batches
 from sk_hypersphere.exceptions import CollapseWarning
 
-# Training shrinks embeddings on purpose; healthy fits keep at least a thousandth.
+# A component whose variance fell to this share of what it was has collapsed. Training
+# shrinks embeddings on purpose; healthy fits keep far more.
 COLLAPSED_SHARE = 1e-6
+
+# The hypersphere has collapsed if more than this share of its components has,
+TOLERATED_COMPONENTS = 0.1
+
+# or if the variance has fallen to this share
+SHRUNK_SHARE = 0.01
+
+# and the standard deviation of the distances to the centres to this share of their
+# mean. Data of p independent components have about 1 / sqrt(2 p).
+LEAST_SPREAD = 0.02
 
 # The variance is an order of magnitude, for which some thousand rows are enough.
 MAX_ROWS = 4096
@@ -18,27 +29,50 @@ BOUNDED = (nn.Sigmoid, nn.Tanh, nn.Hardsigmoid, nn.Hardtanh, nn.Softsign, nn.ReL
 
 
 def embedding_variance(encoder, X, device):
-    """Total variance of the embeddings, summed over components, in squared units.
+    """Variance of each component of the embeddings, (p,), in squared units.
 
     It is estimated on at most 4,096 rows, evenly spaced.
     """
-    chosen = np.linspace(0, len(X) - 1, min(len(X), MAX_ROWS)).astype(int)
+    chosen = evenly_spaced(len(X), MAX_ROWS)
     z = map_batches(encoder.eval(), X[chosen], device)  # (m, p)
-    return float(z.var(axis=0, dtype=np.float64).sum())
+    return z.var(axis=0, dtype=np.float64)
 
 
-def warn_if_collapsed(before, after, encoder):
-    """Warn if the variance of the embeddings fell to a millionth in training.
+def collapsed_components(before, after):
+    """Share of the components that have collapsed, given variances of shape (p,)."""
+    return float(np.mean((before > 0) & (after <= COLLAPSED_SHARE * before)))
+
+
+def relative_spread(values):
+    """Standard deviation over mean; infinite for a single value or a mean of 0."""
+    mean = values.mean()
+    return float(values.std() / mean) if len(values) > 1 and mean > 0 else np.inf
+
+
+def warn_if_collapsed(diagnostics, encoder):
+    """Warn if training left embeddings at one point, or all scores alike.
 
     Parameters
     ----------
-    before, after : float
-        Variance with the untrained and with the trained encoder.
+    diagnostics : dict
+        As the estimators' `diagnostics_`: "initial_embedding_variance",
+        "embedding_variance", "collapsed_components" and, where there are distances,
+        "distance_spread".
 
     encoder : nn.Module
         The trained encoder, whose suspicious layers are named.
     """
-    if before == 0 or after > COLLAPSED_SHARE * before:
+    share = diagnostics["collapsed_components"]
+    spread = diagnostics.get("distance_spread", np.inf)
+    shrunk = (
+        diagnostics["embedding_variance"]
+        < SHRUNK_SHARE * diagnostics["initial_embedding_variance"]
+    )
+    if share > TOLERATED_COMPONENTS:
+        symptom = f"{share:.0%} of the components of the embedding no longer vary"
+    elif shrunk and spread < LEAST_SPREAD:
+        symptom = f"distances to the centres differ by {spread:.2g} of their mean"
+    else:
         return
     suspects = [
         f"{name or 'itself'} ({type(layer).__name__})"
@@ -52,9 +86,8 @@ def warn_if_collapsed(before, after, encoder):
         else "No layer of it has a bias: weights near 0 are the likely cause."
     )
     warnings.warn(
-        "The hypersphere collapsed: the variance of the embeddings fell from "
-        f"{before:.3g} to {after:.3g}, and all scores are alike. Train for fewer "
-        f"epochs, with a smaller lr, or with less weight_decay. {blame}",
+        f"The hypersphere collapsed: {symptom}, so that scores say little. Train for "
+        f"fewer epochs, with a smaller lr, or with less weight_decay. {blame}",
         CollapseWarning,
         stacklevel=2,
     )

@@ -19,6 +19,7 @@ from sk_hypersphere._batches import (
     iter_batches,
     map_batches,
 )
+from sk_hypersphere._collapse import relative_spread
 from sk_hypersphere._finch import FINCH
 from sk_hypersphere._pretrain import can_decode, pretrain
 from sk_hypersphere._skorch import AfterEpoch
@@ -183,8 +184,10 @@ class DeepSVDD(BaseHypersphereDetector):
 
     diagnostics_ : dict
         "initial_embedding_variance" and "embedding_variance", before and after
-        training, in squared units; "mean_sq_distance" of the training samples to
-        their centres; "n_distinct_scores" among them.
+        training, in squared units; "collapsed_components", the share of components
+        whose variance fell to a millionth; of the training samples,
+        "mean_sq_distance" to their centres, "distance_spread", the standard
+        deviation of the distances over their mean, and "n_distinct_scores".
 
     input_shape_ : tuple of int
         Shape of one sample.
@@ -318,10 +321,9 @@ class DeepSVDD(BaseHypersphereDetector):
         """
         return self._fit(X, cluster_labels)
 
-    def _plan(self, encoder, X, y, run):
+    def _plan(self, encoder, head, X, y, run):
         groups = self._check_groups(y, X)
-        continued = self._continued()
-        n_pretrain = 0 if continued else self._pretrain_epochs(encoder, X)
+        n_pretrain = 0 if head else self._pretrain_epochs(encoder, X)
         if n_pretrain:
             run.bar.total += n_pretrain
             pretrain(
@@ -335,8 +337,7 @@ class DeepSVDD(BaseHypersphereDetector):
                 weight_decay=self.weight_decay,
                 code_penalty=self.code_penalty,
             )
-        if continued:
-            head = continued.head
+        if head:
             labels = nearest_center(encoder, head, X, run.device)
         elif self.multi_radius:
             embeddings = map_batches(encoder.eval(), X, run.device)
@@ -357,7 +358,7 @@ class DeepSVDD(BaseHypersphereDetector):
             else OneClassLoss(),
             y=labels,
             max_epochs=self._auto("max_epochs", 1 if n_pretrain else 30),
-            lr=self._auto("lr", 1e-4 if n_pretrain else 1e-3),
+            lr=self._auto("lr", 1e-5 if n_pretrain else 1e-3),
             callbacks=(AfterEpoch(update, self.warm_up_epochs),) if has_radii else (),
         )
 
@@ -421,6 +422,7 @@ class DeepSVDD(BaseHypersphereDetector):
         self._set_offset(scores)
         self.diagnostics_ |= {
             "mean_sq_distance": float(sq_distances.mean()),
+            "distance_spread": relative_spread(np.sqrt(sq_distances)),
             "n_distinct_scores": len(np.unique(scores)),
         }
 
@@ -468,8 +470,9 @@ def cluster_means(embeddings, groups):
 def nearest_center(encoder, head, X, device):
     """Sphere whose centre is nearest, for each row, (n,)."""
     encoder.eval()
+    head.eval()
     return map_batches(
-        lambda x: head(encoder(x).double()).argmin(dim=1),
+        lambda x: head(encoder(x)).argmin(dim=1),
         X,
         device,
         scoring_batch_size(head),

@@ -1,6 +1,15 @@
 """Preparing an encoder as one half of an autoencoder."""
 
-from sk_hypersphere._batches import Rows, iter_batches
+from copy import deepcopy
+
+from torch.optim.swa_utils import update_bn
+
+from sk_hypersphere._batches import (
+    BatchIterator,
+    Rows,
+    evenly_spaced,
+    iter_batches,
+)
 from sk_hypersphere._skorch import one_cycle, train_net
 from sk_hypersphere.losses import ReconstructionLoss
 from sk_hypersphere.modules import AutoEncoder
@@ -37,7 +46,7 @@ def pretrain(
         Random state, device and progress bar of this fit.
 
     decoder : nn.Module, default=None
-        From codes to samples, trained in place too. None is the decoder that the
+        From codes to samples; a copy is trained. None is the decoder that the
         encoder brings.
 
     max_epochs, batch_size, weight_decay
@@ -61,9 +70,9 @@ def pretrain(
         autoencoder.low.fill_(low)
         autoencoder.high.fill_(high)
     else:
-        autoencoder = AutoEncoder(encoder, decoder, noise=noise)
+        autoencoder = AutoEncoder(encoder, deepcopy(decoder), noise=noise)
     n_steps = max_epochs * -(-len(X) // batch_size)
-    return train_net(
+    net = train_net(
         autoencoder,
         ReconstructionLoss(code_penalty),
         Rows(X, device=run.device),
@@ -74,6 +83,19 @@ def pretrain(
         weight_decay=weight_decay,
         callbacks=[one_cycle(lr, n_steps)],
     )
+    settle_statistics(encoder, X, run.device)
+    return net
+
+
+def settle_statistics(encoder, X, device):
+    """Set the running statistics of normalisation layers to those of the data.
+
+    They start at mean 0 and variance 1 and approach the data only step by step.
+    Centres placed before they arrive would not be where training, with the statistics
+    of its batches, finds the samples. At most 4,096 rows are used, evenly spaced.
+    """
+    rows = Rows(X[evenly_spaced(len(X), 4096)], device=device)
+    update_bn(BatchIterator(rows, batch_size=128), encoder)
 
 
 def span(function, X, device):

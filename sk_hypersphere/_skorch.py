@@ -5,6 +5,7 @@ callbacks, validation splits and parameters work as skorch documents them. What 
 is the inner loop, which costs no more than a loop written in plain torch.
 """
 
+from inspect import signature
 from typing import NamedTuple
 
 import numpy as np
@@ -26,14 +27,14 @@ class HypersphereNet(NeuralNet):
     Losses are kept on the device and written to the history once an epoch. Batches are
     recorded one by one, as skorch does, where a callback listens to them or the
     optimiser needs a closure. An epoch whose loss is not finite ends training, and the
-    weights go back to those of the epoch before.
+    weights go back to the last that gave a finite loss.
     """
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         if not training:
             super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
             return
-        last_good = [tensor.detach().clone() for tensor in self._state()]
+        start = [tensor.detach().clone() for tensor in self._state()]
         if self._listens_to_batches():
             super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
             losses = self.history[-1, "batches", :, prefix + "_loss"]
@@ -42,26 +43,37 @@ class HypersphereNet(NeuralNet):
             losses, sizes = self._run_lean_epoch(iterator)
         loss = float(np.average(losses, weights=sizes))
         self.history.record(prefix + "_loss", loss)
+        if np.isfinite(losses[0]):
+            self.last_good_ = start  # weights that gave a finite loss
         if not np.isfinite(loss):
-            with torch.no_grad():
-                for tensor, good in zip(self._state(), last_good, strict=True):
-                    tensor.copy_(good)
-            raise NonFiniteLossError(
-                f"The training loss became {loss} in epoch {len(self.history)}. Likely "
-                "repairs: a smaller lr, inputs scaled to unit variance (for example by "
-                "StandardScaler), or a gradient clipping callback. The net with the "
-                "weights before that epoch is in the `net` attribute of this error.",
-                net=self,
-            )
+            self.raise_non_finite(f"The training loss became {loss}")
+
+    def raise_non_finite(self, symptom):
+        """Go back to the last weights that gave a finite loss, and raise."""
+        with torch.no_grad():
+            for tensor, good in zip(self._state(), self.last_good_ or (), strict=False):
+                tensor.copy_(good)
+        raise NonFiniteLossError(
+            f"{symptom} in epoch {len(self.history)}. Likely repairs: a smaller lr, "
+            "inputs scaled to unit variance (for example by StandardScaler), or a "
+            "gradient clipping callback. The net with the last weights that gave a "
+            "finite loss is in the `net` attribute of this error.",
+            net=self,
+        )
+
+    def initialize(self):
+        self.last_good_ = None
+        return super().initialize()
 
     def _run_lean_epoch(self, iterator):
         self._set_training(True)
+        module, criterion, optimizer = self.module_, self.criterion_, self.optimizer_
         losses, sizes = [], []
         for X, y in iterator:
-            self._zero_grad_optimizer()
-            loss = self.get_loss(self.infer(X), y, X=X, training=True)
+            optimizer.zero_grad()
+            loss = criterion(module(X), y)
             loss.backward()
-            self._step_optimizer(None)
+            optimizer.step()
             losses.append(loss.detach())
             sizes.append(len(y))
         return torch.stack(losses).tolist(), sizes
@@ -85,12 +97,15 @@ class HypersphereNet(NeuralNet):
             state = super().__getstate__() | {"device": "cpu"}
         finally:
             self._move(device)
-        del state["module"], state["criterion"]
+        for name in ("module", "criterion", "last_good_"):
+            del state[name]
         return state
 
     def __setstate__(self, state):
         super().__setstate__(state)
-        vars(self).update(module=self.module_, criterion=self.criterion_)
+        vars(self).update(
+            module=self.module_, criterion=self.criterion_, last_good_=None
+        )
 
     def _move(self, device):
         if torch.device(self.device).type != "cpu":
@@ -214,7 +229,7 @@ def train_net(
         params["iterator_train__random_state"] = run.random_state
     if params["optimizer"] is torch.optim.Adam:
         params.setdefault("optimizer__fused", True)
-    if weight_decay:
+    if weight_decay and "weight_decay" in signature(params["optimizer"]).parameters:
         params.setdefault("optimizer__weight_decay", weight_decay)
     if "head.centers" in dict(module.named_parameters()):
         params.setdefault(
@@ -222,6 +237,9 @@ def train_net(
         )
     net = HypersphereNet(module, loss, **params)
     net.fit(rows, rows.y)
+    if not all(torch.isfinite(tensor).all() for tensor in module.state_dict().values()):
+        net.raise_non_finite("Weights became infinite or NaN")
+    net.last_good_ = None
     net.module_.eval()
     return net
 

@@ -20,8 +20,8 @@ def own_sq_distances(sq_distances: Tensor, y: Tensor) -> Tensor:
     Tensor of shape (n,)
     """
     if sq_distances.shape[1] == 1:
-        return sq_distances[:, 0]
-    return sq_distances.gather(1, y[:, None])[:, 0]  # (n, k) -> (n,)
+        return sq_distances.squeeze(1)
+    return sq_distances.gather(1, y[:, None]).squeeze(1)  # (n, k) -> (n,)
 
 
 class OneClassLoss(nn.Module):

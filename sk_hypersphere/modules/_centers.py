@@ -1,9 +1,12 @@
 """From embeddings to squared distances to centres."""
 
+import torch
 from torch import Tensor, nn
 
 
-def squared_distances(z: Tensor, centers: Tensor) -> Tensor:
+def squared_distances(
+    z: Tensor, centers: Tensor, *, dtype: torch.dtype | None = None
+) -> Tensor:
     r"""Squared Euclidean distances between embeddings and centres.
 
     .. math::
@@ -13,8 +16,8 @@ def squared_distances(z: Tensor, centers: Tensor) -> Tensor:
 
     after both sides are shifted so that the centres :math:`c_k` have mean 0. The
     shift changes no distance, but keeps the digits that the expanded form would lose
-    far from the origin, and makes it exact for a single centre. No array of shape
-    (n, k, p) is made.
+    far from the origin. For a single centre the differences are squared themselves. No
+    array of shape (n, k, p) is made.
 
     Parameters
     ----------
@@ -22,7 +25,10 @@ def squared_distances(z: Tensor, centers: Tensor) -> Tensor:
         Embeddings.
 
     centers : Tensor of shape (k, p)
-        Centres; cast to the type of `z`.
+        Centres.
+
+    dtype : torch.dtype, default=None
+        Type in which is summed, and of the result; None is that of `z`.
 
     Returns
     -------
@@ -31,13 +37,13 @@ def squared_distances(z: Tensor, centers: Tensor) -> Tensor:
 
     Examples
     --------
-    >>> import torch
     >>> squared_distances(torch.tensor([[3.0, 4.0]]), torch.zeros(1, 2))
     tensor([[25.]])
     """
-    centers = centers.to(z.dtype)
+    dtype = dtype or z.dtype
     if len(centers) == 1:
-        return (z - centers).square().sum(dim=1, keepdim=True)  # (n, p) -> (n, 1)
+        return (z - centers).square().sum(dim=1, keepdim=True, dtype=dtype)  # (n, 1)
+    z, centers = z.to(dtype), centers.to(dtype)
     origin = centers.detach().mean(dim=0)
     z, centers = z - origin, centers - origin
     sq_norms = z.square().sum(dim=1, keepdim=True) + centers.square().sum(dim=1)
@@ -46,6 +52,9 @@ def squared_distances(z: Tensor, centers: Tensor) -> Tensor:
 
 class Centers(nn.Module):
     """Centres of hyperspheres: a head that maps embeddings to squared distances.
+
+    In evaluation mode distances are summed in float64, so that scores keep their last
+    digits.
 
     Parameters
     ----------
@@ -66,7 +75,6 @@ class Centers(nn.Module):
 
     Examples
     --------
-    >>> import torch
     >>> head = Centers(torch.tensor([[0.0, 0.0], [2.0, 0.0]]))
     >>> head(torch.tensor([[1.0, 1.0]]))
     tensor([[2., 2.]])
@@ -81,4 +89,5 @@ class Centers(nn.Module):
         self.register_buffer("sq_radii", centers.new_zeros(len(centers)))
 
     def forward(self, z: Tensor) -> Tensor:
-        return squared_distances(z, self.centers)
+        dtype = None if self.training else torch.float64
+        return squared_distances(z, self.centers, dtype=dtype)

@@ -4,15 +4,21 @@ from torch import Tensor, nn
 
 
 class ContrastNorm(nn.Module):
-    r"""Global contrast normalisation: every sample to mean 0 and mean magnitude 1.
+    r"""Global contrast normalisation: every sample to mean 0 and like contrast.
 
     .. math::
 
-        t(x) = \frac{x - \bar{x}}{s}, \qquad
+        t(x) = \frac{x - \bar{x}}{s^\alpha}, \qquad
         s = \frac{1}{m} \sum_{j=1}^{m} |x_j - \bar{x}|
 
-    where :math:`\bar{x}` is the mean of the :math:`m` values :math:`x_j` of one sample.
-    A constant sample becomes 0.
+    where :math:`\bar{x}` is the mean of the :math:`m` values :math:`x_j` of one sample,
+    :math:`s` its contrast and :math:`\alpha` the strength. A constant sample becomes 0.
+
+    Parameters
+    ----------
+    strength : float, default=1.0
+        The exponent :math:`\alpha`, from 0 to 1: 1 removes differences of contrast
+        between samples, 0.5 leaves their square root, 0 leaves them as they are.
 
     Examples
     --------
@@ -22,8 +28,15 @@ class ContrastNorm(nn.Module):
             [ 0.,  0.]])
     """
 
+    def __init__(self, strength: float = 1.0):
+        super().__init__()
+        self.strength = strength
+
     def forward(self, x: Tensor) -> Tensor:
         dims = tuple(range(1, x.ndim))
         x = x - x.mean(dim=dims, keepdim=True)
-        scale = x.abs().mean(dim=dims, keepdim=True)  # (n, ...) -> (n, 1, ...)
-        return x / scale.where(scale > 0, 1.0)
+        contrast = x.abs().mean(dim=dims, keepdim=True)  # (n, ...) -> (n, 1, ...)
+        return x / contrast.where(contrast > 0, 1.0) ** self.strength
+
+    def extra_repr(self) -> str:
+        return f"strength={self.strength:g}"

@@ -40,13 +40,14 @@ class ConvNet(nn.Module):
 
     .. math::
 
-        f(x) = \bigl[\, g(t(x)) \,;\; a\, B^\top x \,\bigr]
+        f(x) = \bigl[\, g(t_1(x)) \,;\; v(t_{1/2}(x)) \,\bigr]
 
     The learned part :math:`g` are convolutions and one linear layer upon the image
-    after contrast normalisation :math:`t`. It knows shapes, but not what lies off the
-    shapes it was trained on. The fixed part, low frequencies :math:`B^\top x` of the
-    image scaled by :math:`a`, keeps plain distances between images in the embedding.
-    Together they separate better than either.
+    after contrast normalisation :math:`t_1`. It knows the shapes that it was trained
+    on, but little of what lies off them. The fixed part :math:`v`, the low frequencies
+    of the image with half of its contrast normalised, :math:`t_{1/2}`, keeps plain
+    distances between images in the embedding. Together they separate better than
+    either.
 
     Parameters
     ----------
@@ -60,9 +61,9 @@ class ConvNet(nn.Module):
         How many of the components are learned; the others are fixed. With
         ``n_components <= n_learned`` all are learned.
 
-    view_weight : float, default=0.5
-        Variance of the whole fixed part, if it kept all frequencies, for each learned
-        component.
+    view_weight : float, default=1.0
+        Variance of the fixed part, had it all frequencies, over `n_learned`: its share
+        in squared distances beside that of the learned components.
 
     channels : sequence of int, default=(16, 32)
         Output channels of the convolutions. Each halves height and width.
@@ -88,7 +89,7 @@ class ConvNet(nn.Module):
         n_components: int,
         *,
         n_learned: int = 32,
-        view_weight: float = 0.5,
+        view_weight: float = 1.0,
         channels: Sequence[int] = (16, 32),
         kernel_size: int = 5,
         negative_slope: float = 0.1,
@@ -102,11 +103,13 @@ class ConvNet(nn.Module):
         self.shapes = halved_shapes(input_shape, channels)
         self.contrast = ContrastNorm()
         self.code = nn.Sequential(*self._code_layers())
-        self.view = (
-            LowFrequencies(input_shape, n_view, view_weight * self.n_learned)
-            if n_view
-            else None
-        )
+        self.view = None
+        if n_view:
+            # Half of the contrast is kept: some anomalies differ in nothing else.
+            self.view = nn.Sequential(
+                ContrastNorm(strength=0.5),
+                LowFrequencies(input_shape, n_view, view_weight * self.n_learned),
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         code = self.code(self.contrast(x))  # (n, c, h, w) -> (n, n_learned)

@@ -1,0 +1,1 @@
+"""What the estimators are worth: ``python -m benchmarks [TABLE ...]``."""

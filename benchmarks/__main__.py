@@ -1,0 +1,55 @@
+"""The command line: ``python -m benchmarks [TABLE ...]``."""
+
+import argparse
+
+from benchmarks.report import README, render_table, rewrite_blocks
+from benchmarks.results import Results
+from benchmarks.tables import TABLES
+
+
+def main(arguments=None):
+    options = parse(arguments)
+    if not options.render:
+        for name in options.tables or ["quickstart"]:
+            print(f"{name}: {TABLES[name].DESCRIPTION}", flush=True)
+            results = Results.of_table(name)
+            TABLES[name].run(results, options)
+            print(f"\n{render_table(TABLES[name], results.rows)}\n")
+            print(f"All rows are in {results.path}.")
+            write_readme()
+    write_readme()
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measure, and write the tables of benchmarks/README.md.",
+        epilog="Tables: "
+        + " ".join(f"{name}: {table.DESCRIPTION}" for name, table in TABLES.items()),
+    )
+    parser.add_argument(
+        "tables", nargs="*", metavar="TABLE", help="default: quickstart"
+    )
+    parser.add_argument("--full", action="store_true", help="the papers' epochs")
+    parser.add_argument("--seeds", type=int, help="number of seeds")
+    parser.add_argument("--only", default="", help="skip rows without this text")
+    parser.add_argument("--device", default="auto", help="for the estimators")
+    parser.add_argument("--render", action="store_true", help="only rewrite README.md")
+    options = parser.parse_args(arguments)
+    for name in options.tables:
+        if name not in TABLES:
+            parser.error(f"there is no table {name!r}; there are {', '.join(TABLES)}.")
+    return options
+
+
+def write_readme():
+    rendered = {
+        name: render_table(table, Results.of_table(name).rows)
+        for name, table in TABLES.items()
+    }
+    text = README.read_text(encoding="utf-8")
+    README.write_text(rewrite_blocks(text, rendered), encoding="utf-8")
+
+
+if __name__ == "__main__":  # tables start processes, which import this file again
+    main()

@@ -1,0 +1,7 @@
+"""The tables, each with NAME, DESCRIPTION, run(results, options) and render(rows)."""
+
+from benchmarks.tables import deep_svdd, finch, multi_radius, quickstart, speed
+
+TABLES = {
+    table.NAME: table for table in (quickstart, deep_svdd, multi_radius, finch, speed)
+}

@@ -1,0 +1,177 @@
+"""Several digits normal: is a sphere for each group worth more than one for all?"""
+
+import numpy as np
+from sklearn.metrics import pairwise_distances_argmin_min
+
+from benchmarks.datasets import load_mnist, one_class_task
+from benchmarks.methods import (
+    FULL_RECIPE,
+    PaperAutoencoder,
+    Recipe,
+    auroc,
+    mnist_detectors,
+    seconds_of,
+)
+from benchmarks.report import column, markdown_table, mean_and_spread, select, unique
+from sk_hypersphere import FINCH
+
+NAME = "multi-radius"
+DESCRIPTION = "MNIST, groups of 2, 3 and 4 digits normal: one sphere or many."
+
+RECIPE = Recipe(pretrain=6, train=8, warm_up=4)
+N_GROUPS = {2: 4, 3: 4, 4: 3}  # how many groups of each size
+GIVEN_GROUP = (0, 1, 3)  # the one group that the report names
+
+# S. Trivedi and S. Thirimanne. "Multi Radius Deep One-Class Classification". York
+# University, 2022: means over groups of 2, 3 and 4 digits that it does not name.
+PUBLISHED = {
+    "one sphere": {2: 94.34, 3: 91.22, 4: 89.33},
+    "many spheres": {2: 96.32, 3: 95.31, 4: 93.36},
+}
+
+SINGLE = "recipe, one sphere"
+TRUE_GROUPS = "recipe, digits told"
+FOUND_GROUPS = "recipe, FINCH"
+NEAREST = "recipe, FINCH, nearest"
+DISTANCE = "recipe, FINCH, distance"
+
+
+def draw_groups(seed=0):
+    """Sorted groups of digits, drawn once; `GIVEN_GROUP` takes the place of one."""
+    random_state = np.random.default_rng(seed)
+    groups = [GIVEN_GROUP]
+    for size, n_groups in N_GROUPS.items():
+        while sum(len(group) == size for group in groups) < n_groups:
+            drawn = random_state.choice(10, size, replace=False)
+            group = tuple(sorted(drawn.tolist()))
+            if group not in groups:
+                groups.append(group)
+    return sorted(groups, key=len)
+
+
+def run(results, options):
+    """Fit what is not in the results yet, group by group."""
+    mnist = load_mnist()
+    recipe = FULL_RECIPE if options.full else RECIPE
+    for seed in range(options.seeds or 1):
+        for group in draw_groups():
+            name = name_of(group)
+            if options.only in name:
+                task = one_class_task(mnist, group)
+                key = {"group": name, "seed": seed}
+                _run_rivals(results, options, task, key)
+                _run_paper(results, options, task, key, recipe)
+
+
+def name_of(group):
+    return " ".join(map(str, group))
+
+
+def render(rows):
+    """AUROC with the published means; then clusters and seconds, in Markdown."""
+    methods = unique((row["method"], row["epochs"]) for row in rows)
+    header = [f"{method}{epochs and f', {epochs}'}" for method, epochs in methods]
+    groups = [group for group in draw_groups() if select(rows, group=name_of(group))]
+    lines = []
+    for size in N_GROUPS:
+        of_size = [group for group in groups if len(group) == size]
+        for group in of_size:
+            cells = [_cell(rows, "auroc", [group], *method) for method in methods]
+            lines.append([name_of(group), "", "", *cells])
+        cells = [_cell(rows, "auroc", of_size, *method) for method in methods]
+        published = [f"{values[size]:.1f}" for values in PUBLISHED.values()]
+        lines.append([f"mean of {size} digits", *published, *cells])
+    costs = [
+        [
+            title,
+            _cell(rows, "clusters", groups, *method, digits=0),
+            _cell(rows, "seconds", groups, *method, digits=0),
+        ]
+        for title, method in zip(header, methods, strict=True)
+    ]
+    published = [f"published, {name}, 150 + 150" for name in PUBLISHED]
+    return "\n\n".join(
+        [
+            "AUROC in percent:",
+            markdown_table(["normal digits", *published, *header], lines),
+            "Means over all groups:",
+            markdown_table(["method", "clusters", "seconds to fit"], costs),
+        ]
+    )
+
+
+def _cell(rows, name, groups, method, epochs, digits=1):
+    """Mean and spread over seeds of the mean over groups, if all of them are there."""
+    names = {name_of(group) for group in groups}
+    by_seed = []
+    for seed in unique(column(rows, "seed")):
+        chosen = select(rows, method=method, epochs=epochs, seed=seed)
+        values = [row[name] for row in chosen if row["group"] in names]
+        if names and len(values) == len(names) and all(values):
+            by_seed.append(np.mean([float(value) for value in values]))
+    return mean_and_spread(by_seed, digits)
+
+
+def _run_rivals(results, options, task, key):
+    detectors = mnist_detectors(options.device, key["seed"])
+    for method, (detector, epochs) in detectors.items():
+        row = key | {"method": method, "epochs": epochs}
+        if not results.done(**row):
+            seconds = seconds_of(detector.fit, task.x_train)
+            scores = detector.score_samples(task.x_test)
+            clusters = len(getattr(detector, "centers_", [])) or ""
+            _add(results, row, task, scores, clusters, seconds)
+
+
+def _run_paper(results, options, task, key, recipe):
+    """All variants start from one autoencoder, whose time counts for each of them."""
+    key = key | {"epochs": recipe}
+    if results.done(**key, method=DISTANCE):  # the last that is written
+        return
+    autoencoder = PaperAutoencoder(task.x_train, recipe, options.device, key["seed"])
+    # What the authors' pipeline takes: the partition of the best mean silhouette.
+    clusterer = FINCH(metric="euclidean", partition="silhouette")
+    many = {"multi_radius": True, "clusterer": clusterer}
+    told = {"deepsvdd__cluster_labels": task.y_train}
+    for method, params, fit_params in (
+        (SINGLE, {}, {}),
+        (TRUE_GROUPS, many, told),
+        (FOUND_GROUPS, many, {}),
+    ):
+        model = autoencoder.detector("soft-boundary", **params)
+        seconds = seconds_of(model.fit, task.x_train, **fit_params)
+        seconds += autoencoder.seconds
+        scored = {method: model.score_samples(task.x_test)}
+        if method == FOUND_GROUPS:
+            model.set_params(deepsvdd__score_rule="nearest")
+            scored[NEAREST] = model.score_samples(task.x_test)
+            scored[DISTANCE] = nearness(model, task.x_test)
+        clusters = len(model[-1].centers_)
+        for name, scores in scored.items():
+            row = key | {"method": name}
+            if not results.done(**row):
+                _add(results, row, task, scores, clusters, seconds)
+
+
+def nearness(model, X):
+    """Minus the distance to the nearest centre: a ranking without radii."""
+    centers = model[-1].centers_
+    return -pairwise_distances_argmin_min(model.transform(X), centers)[1]
+
+
+def _add(results, row, task, scores, clusters, seconds):
+    value = auroc(task, scores)
+    results.add(
+        group=row["group"],
+        method=row["method"],
+        seed=row["seed"],
+        epochs=row["epochs"],
+        auroc=f"{value:.2f}",
+        clusters=clusters,
+        seconds=f"{seconds:.1f}",
+    )
+    print(
+        f"{row['group']:8} {row['method']:30} {value:6.2f} {clusters!s:>5} clusters "
+        f"{seconds:6.1f} s",
+        flush=True,
+    )

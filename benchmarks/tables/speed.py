@@ -1,0 +1,263 @@
+"""Training and scoring beside a bare torch loop, as ratios.
+
+The bare loop is the fastest that does the same sums: the same network, loss, optimiser
+and batches, indexed from one tensor, with the loss read once an epoch. One round runs
+all contestants of a case in random order; ratios are taken within rounds. Time is that
+of this process on one thread, so that others on the machine disturb little.
+"""
+
+import time
+from contextlib import contextmanager
+from copy import deepcopy
+from functools import partial
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback
+
+from benchmarks.report import column, markdown_table, select, unique
+from sk_hypersphere import DeepSVDD
+from sk_hypersphere.losses import OneClassLoss
+from sk_hypersphere.modules import MLP, MNISTLeNet
+
+NAME = "speed"
+DESCRIPTION = "Training and scoring, as ratios to a bare torch loop."
+
+N_ROUNDS = 15
+N_ROUNDS_FULL = 45
+SEED = 0
+WEIGHT_DECAY = 1e-6
+
+OURS = "sk_hypersphere"
+BARE = "bare loop, fused Adam"
+
+
+def run(results, options):
+    """Run the rounds of each case that are not in the results yet."""
+    n_rounds = N_ROUNDS_FULL if options.full else N_ROUNDS
+    random_state = np.random.default_rng(SEED)
+    with one_thread():
+        for case, make_contestants in CASES.items():
+            if options.only in case:
+                contestants, epochs = make_contestants()
+                for contestant in contestants.values():
+                    contestant()  # libraries are loaded, memory is claimed
+                for number in range(n_rounds):
+                    names = random_state.permutation(list(contestants))
+                    run_round(results, case, contestants, names, number, epochs)
+
+
+def run_round(results, case, contestants, names, number, epochs):
+    """Time all contestants one after the other, and keep all times or none."""
+    if results.done(case=case, contestant=names[-1], round=number):
+        return
+    seconds = {name: contestants[name]() for name in names}
+    for name in contestants:
+        results.add(
+            case=case,
+            contestant=name,
+            round=number,
+            seed=SEED,
+            epochs=epochs,
+            seconds=f"{seconds[name]:.5f}",
+        )
+
+
+def render(rows):
+    """Median seconds, and medians and quartiles of ratios, in Markdown."""
+    lines = []
+    for case in unique(column(rows, "case")):
+        of_case = select(rows, case=case)
+        baseline = _seconds_by_round(select(of_case, contestant=BARE))
+        for contestant in unique(column(of_case, "contestant")):
+            seconds = _seconds_by_round(select(of_case, contestant=contestant))
+            rounds = sorted(seconds.keys() & baseline.keys(), key=int)
+            ratios = [seconds[number] / baseline[number] for number in rounds]
+            low, middle, high = np.quantile(ratios, [0.25, 0.5, 0.75])
+            lines.append(
+                [
+                    case,
+                    contestant,
+                    f"{1000 * np.median(list(seconds.values())):.0f}",
+                    f"{middle:.2f}",
+                    f"{low:.2f} to {high:.2f}",
+                    len(rounds),
+                ]
+            )
+    header = ["case", "", "ms", "ratio to the bare loop", "quartiles", "rounds"]
+    return markdown_table(header, lines)
+
+
+def _seconds_by_round(rows):
+    return {row["round"]: float(row["seconds"]) for row in rows}
+
+
+@contextmanager
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def train_mlp(n_rows=20_000, epochs=4):
+    X = _normal_samples(n_rows, 32)
+    params = {"hidden_units": (64, 32)}
+    return _training(X, MLP, params, n_components=16, batch_size=128, epochs=epochs)
+
+
+def train_lenet(n_rows=6_000, epochs=1):
+    X = _normal_samples(n_rows, 1, 28, 28)
+    return _training(X, MNISTLeNet, {}, n_components=32, batch_size=200, epochs=epochs)
+
+
+def score_rows(n_rows=200_000):
+    X = _normal_samples(n_rows, 32)
+    detector = _detector(MLP, {"hidden_units": (64, 32)}, n_components=16, max_epochs=0)
+    detector.fit(X[:1000])
+    module = detector.net_.module_
+    contestants = {
+        BARE: partial(_process_seconds, bare_scores, module, X),
+        OURS: partial(_process_seconds, detector.score_samples, X),
+        "skorch's forward": partial(_process_seconds, _skorch_scores, module, X),
+    }
+    return contestants, ""
+
+
+CASES = {
+    "training an MLP, 20,000 x 32": train_mlp,
+    "training LeNet, 6,000 x 28 x 28": train_lenet,
+    "scoring 200,000 x 32": score_rows,
+}
+
+
+def _normal_samples(*shape):
+    return np.random.default_rng(SEED).standard_normal(shape, dtype=np.float32)
+
+
+def _detector(encoder, encoder_params, *, n_components, max_epochs, **params):
+    return DeepSVDD(
+        encoder=encoder,
+        encoder_params=encoder_params,
+        n_components=n_components,
+        pretrain_epochs=0,
+        max_epochs=max_epochs,
+        weight_decay=WEIGHT_DECAY,
+        device="cpu",
+        random_state=SEED,
+        **params,
+    )
+
+
+def _training(X, encoder, encoder_params, *, n_components, batch_size, epochs):
+    """Contestants that train the same network from the same weights and centre."""
+    detector = _detector(
+        encoder, encoder_params, n_components=n_components, max_epochs=0
+    ).fit(X)
+    start = detector.net_.module_
+    batches = {"epochs": epochs, "batch_size": batch_size}
+
+    def train_ours():
+        training_time = TrainingTime()
+        model = _detector(
+            deepcopy(start.encoder),
+            None,
+            n_components="auto",
+            max_epochs=epochs,
+            batch_size=batch_size,
+            callbacks=[training_time],
+        )
+        model.fit(X)
+        (watch,) = (
+            callback
+            for _, callback in model.net_.callbacks_
+            if isinstance(callback, TrainingTime)
+        )
+        return watch.seconds
+
+    def train_bare(**kwargs):
+        return bare_training_seconds(deepcopy(start), X, **batches, **kwargs)
+
+    contestants = {
+        BARE: train_bare,
+        OURS: train_ours,
+        "bare loop, Adam": partial(train_bare, fused=False),
+        "bare loop, fused Adam, loss read every batch": partial(
+            train_bare, read_every_batch=True
+        ),
+        "skorch's defaults": partial(_skorch_training_seconds, start, X, **batches),
+    }
+    return contestants, epochs
+
+
+class TrainingTime(Callback):
+    """Seconds from the first epoch to the end of the last."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.start = time.process_time()
+
+    def on_train_end(self, net, **kwargs):
+        self.seconds = time.process_time() - self.start
+
+
+def bare_training_seconds(
+    module, X, *, epochs, batch_size, fused=True, read_every_batch=False
+):
+    """Train in plain torch, without anything that could be left out."""
+    X = torch.from_numpy(X)
+    center = module.head.centers
+    start = time.process_time()
+    optimizer = torch.optim.Adam(
+        module.parameters(), lr=1e-3, weight_decay=WEIGHT_DECAY, fused=fused
+    )
+    module.train()
+    for _ in range(epochs):
+        total = 0
+        for batch in torch.randperm(len(X)).split(batch_size):
+            optimizer.zero_grad()
+            loss = (module.encoder(X[batch]) - center).square().sum(dim=1).mean()
+            loss.backward()
+            optimizer.step()
+            total += loss.item() if read_every_batch else loss.detach()
+        float(total)
+    return time.process_time() - start
+
+
+def bare_scores(module, X):
+    """Squared distances to the centre in plain torch."""
+    with torch.inference_mode():
+        return torch.cat(
+            [
+                (module.encoder(batch) - module.head.centers).square().sum(dim=1)
+                for batch in torch.from_numpy(X).split(8192)
+            ]
+        ).numpy()
+
+
+def _skorch_training_seconds(start, X, *, epochs, batch_size):
+    net = NeuralNet(
+        deepcopy(start),
+        OneClassLoss,
+        optimizer=torch.optim.Adam,
+        optimizer__weight_decay=WEIGHT_DECAY,
+        lr=1e-3,
+        max_epochs=epochs,
+        batch_size=batch_size,
+        train_split=None,
+        verbose=0,
+    )
+    return _process_seconds(net.fit, X, np.zeros(len(X), dtype=np.int64))
+
+
+def _skorch_scores(module, X):
+    net = NeuralNet(module, OneClassLoss, batch_size=8192).initialize()
+    return net.forward(X)
+
+
+def _process_seconds(function, *args):
+    start = time.process_time()
+    function(*args)
+    return time.process_time() - start

@@ -1,0 +1,149 @@
+"""The harness of the benchmarks; the measurements themselves are not repeated."""
+
+import numpy as np
+import pytest
+
+from benchmarks.__main__ import parse
+from benchmarks.datasets import DATA_VARIABLE, load_mnist, small_digits_task
+from benchmarks.report import (
+    BLOCK,
+    README,
+    markdown_table,
+    mean_and_spread,
+    render_table,
+    rewrite_blocks,
+)
+from benchmarks.results import Results
+from benchmarks.tables import TABLES, multi_radius
+
+
+@pytest.fixture
+def results(tmp_path):
+    return Results(tmp_path / "table.csv")
+
+
+def test_a_row_is_on_disk_as_soon_as_it_is_added(results):
+    results.add(method="a", seed=0, seconds="1.5")
+    assert Results(results.path).rows == results.rows
+
+
+def test_a_row_carries_the_version_of_the_package(results):
+    results.add(method="a")
+    assert results.rows[0]["version"]
+
+
+def test_finished_rows_are_known_after_a_restart(results):
+    results.add(method="a", seed=0)
+    restarted = Results(results.path)
+    assert restarted.done(method="a", seed=0)
+    assert not restarted.done(method="a", seed=1)
+
+
+def test_a_line_cut_short_by_an_interruption_is_measured_again(results):
+    results.add(method="a", seed=0)
+    whole = results.path.read_bytes()
+    results.add(method="b", seed=0)
+    results.path.write_bytes(results.path.read_bytes()[:-3])
+    restarted = Results(results.path)
+    assert not restarted.done(method="b")
+    assert results.path.read_bytes() == whole
+
+
+def test_a_header_without_a_row_is_written_again(results):
+    results.path.write_text("method,se")
+    restarted = Results(results.path)
+    restarted.add(method="a")
+    assert Results(results.path).rows == restarted.rows
+
+
+def test_a_row_with_other_columns_is_refused(results):
+    results.add(method="a")
+    with pytest.raises(ValueError, match="must have the columns method, version, got"):
+        results.add(seed=0)
+
+
+def test_cleared_results_are_gone_from_disk(results):
+    results.add(method="a")
+    results.clear()
+    assert Results(results.path).rows == []
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_every_table_says_what_it_is(table):
+    assert table.DESCRIPTION.endswith(".")
+    assert callable(table.run) and callable(table.render)
+
+
+def test_every_table_has_a_place_in_the_readme():
+    blocks = [block["name"] for block in BLOCK.finditer(README.read_text("utf-8"))]
+    assert blocks == list(TABLES)
+
+
+def test_the_tables_in_the_readme_are_those_of_the_results():
+    rendered = {
+        name: render_table(table, Results.of_table(name).rows)
+        for name, table in TABLES.items()
+    }
+    text = README.read_text("utf-8")
+    assert rewrite_blocks(text, rendered) == text
+
+
+def test_only_the_marked_blocks_are_rewritten():
+    text = "before\n<!-- table: a -->\nold\n<!-- end -->\nafter"
+    expected = "before\n<!-- table: a -->\nnew\n<!-- end -->\nafter"
+    assert rewrite_blocks(text, {"a": "new"}) == expected
+
+
+def test_a_block_without_a_table_is_an_error():
+    with pytest.raises(ValueError, match="'b' that does not exist; there are a"):
+        rewrite_blocks("<!-- table: b -->\n<!-- end -->", {"a": "new"})
+
+
+def test_the_first_column_of_a_table_is_text():
+    assert markdown_table(["m", "x"], [["a", 1]]).splitlines() == [
+        "| m | x |",
+        "| --- | ---: |",
+        "| a | 1 |",
+    ]
+
+
+def test_a_single_value_has_no_spread():
+    assert mean_and_spread(["1.0"]) == "1.0"
+    assert mean_and_spread([1, 3]) == "2.0 ± 1.4"
+
+
+def test_an_unknown_table_is_answered_with_the_tables_there_are(capsys):
+    with pytest.raises(SystemExit):
+        parse(["imagenet"])
+    assert "'imagenet'; there are quickstart, deep-svdd" in capsys.readouterr().err
+
+
+def test_groups_of_digits_are_drawn_once_and_for_all():
+    assert multi_radius.draw_groups() == [
+        *[(6, 7), (2, 3), (0, 9), (4, 6)],
+        *[(0, 1, 3), (5, 8, 9), (2, 6, 7), (0, 4, 6)],
+        *[(0, 1, 5, 8), (2, 3, 4, 8), (0, 4, 5, 6)],
+    ]
+
+
+def test_a_detector_of_small_digits_sees_normal_ones_only():
+    task = small_digits_task((0, 1, 3), seed=0)
+    assert set(task.y_train) == {0, 1, 3}
+    assert len(task.x_train) + len(task.x_test) == 1797
+
+
+def test_mnist_is_read_from_the_folder_that_the_environment_names(
+    tmp_path, monkeypatch
+):
+    images, digits = np.zeros((2, 28, 28), dtype=np.uint8), np.arange(2)
+    np.savez(
+        tmp_path / "mnist.npz",
+        x_train=images,
+        y_train=digits,
+        x_test=images[:1],
+        y_test=digits[:1],
+    )
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
+    mnist = load_mnist()
+    assert mnist.x_train.shape == (2, 1, 28, 28)
+    assert mnist.y_test.tolist() == [0]

@@ -1,0 +1,859 @@
+"""The contract of all estimators: scikit-learn's checks, and our own laws.
+
+An estimator joins by being in ``sk_hypersphere.__all__``. A law applies by what an
+estimator can do, never by its name; only settings are looked up by name.
+"""
+
+import ast
+import inspect
+import os
+import pickle
+import random
+import re
+import unittest
+from copy import deepcopy
+from importlib import import_module
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+from joblib import Parallel, delayed
+from sklearn.base import BaseEstimator, clone, is_classifier, is_outlier_detector
+from sklearn.datasets import make_blobs
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import estimator_checks as checks
+from sklearn.utils import get_tags
+from sklearn.utils.validation import check_is_fitted
+from skorch.callbacks import Callback, EarlyStopping
+from skorch.dataset import ValidSplit
+from skorch.helper import SliceDataset
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+import sk_hypersphere
+from sk_hypersphere.exceptions import NonFiniteLossError
+
+# Settings of each estimator that the laws are tried with, besides SMALL.
+INIT_PARAMS = {
+    "DeepSVDD": [
+        {},
+        {"multi_radius": True},
+        {"objective": "soft-boundary", "multi_radius": True, "warm_up_epochs": 1},
+    ],
+}
+SMALL = {"max_epochs": 2, "random_state": 0}
+EXPECTED_FAILURES = {}
+
+# Parameters that a grid search tries, where an estimator has them.
+GRID = {"encoder__hidden_units": [(4,), (16,)], "nu": [0.05, 0.5]}
+
+RESPONSES = (
+    "score_samples",
+    "decision_function",
+    "predict_proba",
+    "predict",
+    "transform",
+)
+
+
+def make_estimators():
+    for name in sk_hypersphere.__all__:
+        cls = getattr(sk_hypersphere, name)
+        if inspect.isclass(cls) and issubclass(cls, BaseEstimator):
+            for params in INIT_PARAMS.get(name, [{}]):
+                known = inspect.signature(cls).parameters
+                small = {key: SMALL[key] for key in SMALL if key in known}
+                yield cls(**{**small, **params})
+
+
+def name_of(estimator):
+    changed = [
+        f"{value}" if isinstance(value, str) else key
+        for params in INIT_PARAMS.get(type(estimator).__name__, [{}])
+        for key, value in params.items()
+        if estimator.get_params()[key] == value
+    ]
+    return "-".join([type(estimator).__name__, *dict.fromkeys(changed)])
+
+
+def law(condition):
+    """Parametrize a test over the estimators for which a condition holds."""
+    chosen = [estimator for estimator in ESTIMATORS if condition(estimator)]
+    assert chosen, "no estimator is left to test"
+    parametrize = pytest.mark.parametrize("estimator", chosen, ids=name_of)
+
+    def decorate(test):
+        return parametrize(test)
+
+    return decorate
+
+
+def has_net(estimator):
+    return "encoder" in estimator.get_params()
+
+
+def has_scores(estimator):
+    return has_net(estimator) and hasattr(estimator, "score_samples")
+
+
+def has_transform(estimator):
+    return hasattr(estimator, "transform")
+
+
+ESTIMATORS = [*make_estimators()]
+
+
+# Data: one blob of normal rows and a few anomalies far away; labels are 1 and -1.
+
+
+@pytest.fixture(scope="module")
+def X():
+    X, _ = make_blobs(120, n_features=4, centers=3, random_state=0)
+    X[-10:] += 30
+    return X.astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def y():
+    return np.r_[np.ones(110, dtype=int), -np.ones(10, dtype=int)]
+
+
+@pytest.fixture(scope="module")
+def images():
+    rng = np.random.RandomState(0)
+    return rng.randint(0, 256, (48, 1, 8, 8)).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def image_labels():
+    return np.r_[np.ones(40, dtype=int), -np.ones(8, dtype=int)]
+
+
+def fresh(estimator, **params):
+    """A clone with other parameters."""
+    return clone(estimator).set_params(**params)
+
+
+def responses(estimator, X):
+    """All that a fitted estimator says about samples, by method."""
+    names = [name for name in RESPONSES if hasattr(estimator, name)]
+    return {name: getattr(estimator, name)(X) for name in names}
+
+
+def assert_same(ours, theirs):
+    """Equal to the last bit."""
+    assert ours.keys() == theirs.keys() and ours
+    for name in ours:
+        np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
+
+
+def differ(ours, theirs):
+    return any(not np.array_equal(ours[name], theirs[name]) for name in ours)
+
+
+def streams():
+    """State of every global random stream."""
+    _, keys, position, *_ = np.random.get_state()
+    torch_state = torch.get_rng_state().numpy().tobytes()
+    return keys.tobytes(), position, torch_state, random.getstate()
+
+
+class FailsInLastEpoch(Callback):
+    """Raise when training has changed everything that it changes."""
+
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) == net.max_epochs:
+            raise InterruptedError
+
+
+class RemembersAddress(Callback):
+    """Note where in memory the training data is."""
+
+    def on_train_begin(self, net, X=None, **kwargs):
+        self.address = X.X.__array_interface__["data"][0]
+
+
+def rows_encoder(*layers):
+    """A module for rows of 4 features."""
+    with torch.random.fork_rng():
+        torch.random.manual_seed(0)
+        return nn.Sequential(*layers, nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+
+
+# scikit-learn's own checks.
+
+
+@checks.parametrize_with_checks(
+    ESTIMATORS,
+    expected_failed_checks=lambda e: EXPECTED_FAILURES.get(type(e).__name__, {}),
+)
+def test_scikit_learn_check_passes_and_is_not_skipped(estimator, check):
+    try:
+        check(estimator)
+    except unittest.SkipTest as skip:
+        pytest.fail(f"skipped: {skip}")
+
+
+def test_no_failure_is_expected():
+    assert EXPECTED_FAILURES == {}
+
+
+@law(lambda estimator: True)
+def test_arrays_of_another_namespace_are_among_the_checks(estimator):
+    assert os.environ["SCIPY_ARRAY_API"] == "1"  # else the check skips itself
+    names = [
+        getattr(check, "func", check).__name__
+        for _, check in checks.estimator_checks_generator(estimator)
+    ]
+    assert "check_array_api_input" in names
+
+
+@law(lambda estimator: True)
+def test_wrong_parameters_are_refused_with_a_sentence(estimator):
+    checks.check_param_validation(type(estimator).__name__, estimator)
+
+
+@law(lambda estimator: True)
+def test_column_names_are_remembered_and_checked(estimator):
+    checks.check_dataframe_column_names_consistency(type(estimator).__name__, estimator)
+
+
+TRANSFORMER_CHECKS = [
+    checks.check_transformer_get_feature_names_out,
+    checks.check_transformer_get_feature_names_out_pandas,
+    checks.check_get_feature_names_out_error,
+    checks.check_set_output_transform,
+    checks.check_set_output_transform_pandas,
+    checks.check_global_output_transform_pandas,
+    checks.check_set_output_transform_polars,
+    checks.check_global_set_output_transform_polars,
+    checks.check_inplace_ensure_writeable,
+]
+
+
+# These checks hand arrays to models fitted on data frames, and the other way round.
+@pytest.mark.filterwarnings("ignore:X .* feature names:UserWarning")
+@law(has_transform)
+@pytest.mark.parametrize("check", TRANSFORMER_CHECKS, ids=lambda c: c.__name__)
+def test_check_of_transformers_passes(estimator, check):
+    check(type(estimator).__name__, estimator)
+
+
+# Documentation.
+
+
+def documented():
+    """Public classes and functions of all floors, each once."""
+    floors = ["", ".displays", ".losses", ".modules", ".preprocessing"]
+    for floor in floors:
+        module = import_module("sk_hypersphere" + floor)
+        for name in module.__all__:
+            yield pytest.param(getattr(module, name), id=name)
+
+
+DOCUMENTED = pytest.mark.parametrize("thing", [*documented()])
+
+
+def documented_parameters(docstring):
+    """Type lines of the section Parameters of a numpydoc docstring, by name."""
+    section = re.search(
+        r"^Parameters\n-+\n(.*?)(?=^\S[^\n]*\n---|\Z)",
+        inspect.cleandoc(docstring).replace("\\\n", " "),
+        flags=re.DOTALL | re.MULTILINE,
+    )
+    lines = re.findall(
+        r"^(\w[\w, ]*?)(?: : (.*))?$", section[1] if section else "", re.M
+    )
+    return {name: kind for names, kind in lines for name in names.split(", ")}
+
+
+def documented_default(kind):
+    """The value behind "default=", or what stands for no default."""
+    _, found, value = kind.partition("default=")
+    return ast.literal_eval(value) if found else inspect.Parameter.empty
+
+
+def parameters(thing):
+    """What a function or class is called with; nothing where torch takes anything."""
+    found = inspect.signature(thing).parameters
+    return {} if [*found] == ["args", "kwargs"] else found
+
+
+def public_methods(cls):
+    return {
+        name: method
+        for name, method in inspect.getmembers(cls, inspect.isroutine)
+        if not name.startswith("_")
+        and getattr(method, "__module__", "").startswith("sk_hypersphere")
+    }
+
+
+@DOCUMENTED
+def test_every_parameter_is_documented_in_the_order_of_the_signature(thing):
+    assert [*documented_parameters(thing.__doc__)] == [*parameters(thing)]
+
+
+@DOCUMENTED
+def test_defaults_are_documented_as_they_are(thing):
+    described = documented_parameters(thing.__doc__)
+    for name, parameter in parameters(thing).items():
+        assert documented_default(described[name]) == parameter.default, name
+
+
+@law(lambda estimator: True)
+def test_public_methods_and_their_parameters_are_documented(estimator):
+    inherited = {"get_params", "set_params"}  # documented by scikit-learn
+    for name, method in public_methods(type(estimator)).items():
+        if name not in inherited:
+            given = [name for name in parameters(method) if name != "self"]
+            assert [*documented_parameters(method.__doc__)] == given, name
+
+
+@law(has_net)
+def test_every_fitted_attribute_is_documented(estimator, X, y):
+    fitted = fresh(estimator).fit(pd.DataFrame(X, columns=[*"abcd"]), y)
+    attributes = inspect.cleandoc(type(estimator).__doc__).split("\nAttributes\n")[1]
+    for name in vars(fitted):
+        if name.endswith("_") and not name.startswith("_"):
+            assert f"\n{name} : " in attributes, name
+
+
+# Seeds.
+
+
+@law(has_net)
+def test_another_fit_with_the_same_seed_gives_the_same_bits(estimator, X, y):
+    fitted = fresh(estimator).fit(X, y)
+    first = responses(fitted, X)
+    assert_same(first, responses(fitted.fit(X, y), X))
+
+
+@law(has_net)
+def test_a_clone_gives_the_same_bits(estimator, X, y):
+    fitted = fresh(estimator).fit(X, y)
+    assert_same(responses(fitted, X), responses(clone(fitted).fit(X, y), X))
+
+
+@law(has_net)
+@pytest.mark.parametrize(
+    "copied",
+    [deepcopy, lambda e: pickle.loads(pickle.dumps(e))],
+    ids=["deep", "pickle"],
+)
+def test_a_copy_of_a_fitted_model_gives_the_same_bits(estimator, copied, X, y):
+    fitted = fresh(estimator).fit(X, y)
+    assert_same(responses(fitted, X), responses(copied(fitted), X))
+
+
+@law(has_net)
+@pytest.mark.parametrize("prefer", ["processes", "threads"])
+@pytest.mark.parametrize("in_pipeline", [False, True])
+def test_fits_side_by_side_give_the_same_bits(estimator, prefer, in_pipeline, X, y):
+    model = make_pipeline(StandardScaler(), estimator) if in_pipeline else estimator
+    alone = responses(clone(model).fit(X, y), X)
+    jobs = (delayed(clone(model).fit)(X, y) for _ in range(2))
+    for fitted in Parallel(n_jobs=2, prefer=prefer)(jobs):
+        assert_same(alone, responses(fitted, X))
+
+
+@law(has_net)
+def test_a_pipeline_is_its_steps_one_after_the_other(estimator, X, y):
+    pipeline = make_pipeline(StandardScaler(), fresh(estimator)).fit(X, y)
+    scaled = StandardScaler().fit_transform(X)
+    alone = fresh(estimator).fit(scaled, y)
+    assert_same(responses(pipeline, X), responses(alone, scaled))
+
+
+@law(has_net)
+def test_a_random_state_instance_is_a_seed_too(estimator, X, y):
+    first, second = (
+        fresh(estimator).set_params(random_state=np.random.RandomState(5)).fit(X, y)
+        for _ in range(2)
+    )
+    assert_same(responses(first, X), responses(second, X))
+
+
+@law(has_net)
+def test_a_random_state_instance_gives_another_model_in_the_next_fit(estimator, X, y):
+    fitted = fresh(estimator).set_params(random_state=np.random.RandomState(5))
+    first = responses(fitted.fit(X, y), X)
+    assert differ(first, responses(fitted.fit(X, y), X))
+
+
+@law(has_net)
+def test_different_seeds_give_different_models(estimator, X, y):
+    first = responses(fresh(estimator, random_state=0).fit(X, y), X)
+    assert differ(first, responses(fresh(estimator, random_state=1).fit(X, y), X))
+
+
+@law(has_net)
+def test_no_seed_gives_different_models(estimator, X, y):
+    first = responses(fresh(estimator, random_state=None).fit(X, y), X)
+    assert differ(first, responses(fresh(estimator, random_state=None).fit(X, y), X))
+
+
+@law(has_net)
+@pytest.mark.parametrize("random_state", [0, None])
+def test_global_random_streams_are_left_as_they_were(estimator, random_state, X, y):
+    before = streams()
+    fitted = fresh(estimator, random_state=random_state).fit(X, y)
+    assert streams() == before
+    responses(fitted, X)
+    assert streams() == before
+
+
+@law(has_net)
+def test_global_random_streams_have_no_influence(estimator, X, y):
+    first = responses(fresh(estimator).fit(X, y), X)
+    with torch.random.fork_rng():
+        torch.rand(3)
+        assert_same(first, responses(fresh(estimator).fit(X, y), X))
+
+
+# What is given stays as it was.
+
+
+@law(has_net)
+def test_given_arrays_are_untouched(estimator, X, y):
+    given, labels = X.copy(), y.copy()
+    responses(fresh(estimator).fit(given, labels), given)
+    np.testing.assert_array_equal(given, X)
+    np.testing.assert_array_equal(labels, y)
+
+
+@law(has_net)
+def test_an_encoder_that_writes_into_its_input_is_refused(estimator, X, y):
+    given = np.abs(X)  # nothing to rectify, so that only the intent can show
+    encoder = rows_encoder(nn.ReLU(inplace=True))
+    with pytest.raises(
+        ValueError, match="must leave its input as it is.*inplace=False"
+    ):
+        fresh(estimator).set_params(encoder=encoder).fit(given, y)
+    np.testing.assert_array_equal(given, np.abs(X))
+
+
+@law(has_net)
+def test_an_encoder_that_works_in_place_later_on_is_taken(estimator, X, y):
+    given = X.copy()
+    encoder = rows_encoder(nn.Linear(4, 4), nn.ReLU(inplace=True))
+    responses(fresh(estimator).set_params(encoder=encoder).fit(given, y), given)
+    np.testing.assert_array_equal(given, X)
+
+
+@law(has_net)
+def test_a_given_encoder_is_untouched(estimator, X, y):
+    encoder = rows_encoder(nn.BatchNorm1d(4))
+    before = deepcopy(encoder.state_dict())
+    fitted = fresh(estimator).set_params(encoder=encoder).fit(X, y)
+    responses(fitted, X)
+    assert encoder.training
+    for name, value in encoder.state_dict().items():
+        assert torch.equal(value, before[name]), name
+        assert not torch.equal(value, fitted.net_.module_.encoder.state_dict()[name])
+
+
+@law(lambda estimator: "decoder" in estimator.get_params())
+def test_a_given_decoder_is_untouched(estimator, X, y):
+    encoder, decoder = rows_encoder(), nn.Linear(3, 4)
+    before = deepcopy(decoder.state_dict())
+    given = {"encoder": encoder, "decoder": decoder, "pretrain_epochs": 1}
+    fresh(estimator).set_params(**given).fit(X, y)
+    for name, value in decoder.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+@law(has_net)
+def test_given_callbacks_are_untouched(estimator, X, y):
+    callback = EarlyStopping(monitor="train_loss", patience=1)
+    before = vars(callback).copy()
+    fresh(estimator).set_params(callbacks=[callback]).fit(X, y)
+    assert vars(callback) == before
+
+
+@law(has_net)
+def test_given_parameter_dicts_are_untouched(estimator, X, y):
+    given = {"hidden_units": (8,)}
+    changed = fresh(estimator).set_params(encoder_params=given)
+    changed.set_params(encoder__bias=False).fit(X, y)
+    assert given == {"hidden_units": (8,)}
+
+
+@law(has_net)
+def test_clones_do_not_share_parameter_dicts(estimator):
+    original = fresh(estimator, encoder__hidden_units=(8,), net__verbose=0)
+    clone(original).set_params(encoder__hidden_units=(4,), net__verbose=1)
+    assert original.encoder_params == {"hidden_units": (8,)}
+    assert original.net_params == {"verbose": 0}
+
+
+# Scores and embeddings.
+
+
+@law(has_scores)
+def test_scores_are_float64_one_a_row_and_not_all_alike(estimator, X, y):
+    scores = fresh(estimator).fit(X, y).score_samples(X)
+    assert scores.dtype == np.float64 and scores.shape == (len(X),)
+    assert len(np.unique(scores)) > len(X) / 2
+
+
+@law(lambda estimator: has_scores(estimator) and is_outlier_detector(estimator))
+def test_decisions_are_scores_above_the_offset(estimator, X, y):
+    fitted = fresh(estimator).fit(X, y)
+    decisions = fitted.decision_function(X)
+    np.testing.assert_array_equal(decisions, fitted.score_samples(X) - fitted.offset_)
+    np.testing.assert_array_equal(fitted.predict(X), np.where(decisions < 0, -1, 1))
+
+
+@law(lambda estimator: "contamination" in estimator.get_params())
+@pytest.mark.parametrize("contamination", [0.05, 0.1, 0.5])
+def test_contamination_is_the_fraction_called_anomalies(estimator, contamination, X):
+    fitted = fresh(estimator, contamination=contamination).fit(X)
+    assert np.mean(fitted.predict(X) == -1) == pytest.approx(contamination, abs=0.01)
+
+
+@law(lambda estimator: has_scores(estimator) and is_outlier_detector(estimator))
+def test_what_is_far_from_all_training_rows_is_an_anomaly(estimator, X, y):
+    normal = X[y == 1]
+    fitted = fresh(estimator).set_params(max_epochs=20).fit(normal)
+    far = normal.mean(axis=0) + 1e3 * np.eye(4, dtype=np.float32)
+    assert (fitted.predict(far) == -1).all()
+
+
+@law(lambda estimator: has_net(estimator) and has_transform(estimator))
+def test_the_embedding_has_n_components(estimator, X, y):
+    Z = fresh(estimator, n_components=5).fit(X, y).transform(X)
+    assert Z.shape == (len(X), 5) and Z.dtype == np.float32
+
+
+@law(has_net)
+def test_fitted_attributes_are_numpy_and_not_torch(estimator, X, y):
+    for name, value in vars(fresh(estimator).fit(X, y)).items():
+        parts = value.values() if isinstance(value, dict) else [value]
+        assert not any(isinstance(part, torch.Tensor) for part in parts), name
+
+
+@law(has_net)
+def test_numbers_of_a_row_do_not_depend_on_the_rows_beside_it(estimator, X, y):
+    fitted = fresh(estimator).fit(X, y)
+    many = np.random.RandomState(1).randn(8300, 4).astype(np.float32) * 5
+    whole = responses(fitted, many)
+    for start in (0, 1, 31, 32, 5000, 8191, 8192, 8299):
+        row = slice(start, start + 1)
+        assert_same(responses(fitted, many[row]), take(whole, row))
+    for length in range(2, 41):
+        rows = slice(8192 - length // 2, 8192 - length // 2 + length)
+        assert_same(responses(fitted, many[rows]), take(whole, rows))
+
+
+@law(has_net)
+def test_numbers_of_an_image_do_not_depend_on_the_images_beside_it(
+    estimator, images, image_labels
+):
+    fitted = fresh(estimator).fit(images, image_labels)
+    many = np.random.RandomState(1).randint(0, 256, (1500, 1, 8, 8)).astype(np.uint8)
+    whole = responses(fitted, many)
+    for start, length in [(0, 1), (700, 1), (1499, 1), (3, 2), (40, 31), (99, 33)]:
+        part = slice(start, start + length)
+        assert_same(responses(fitted, many[part]), take(whole, part))
+
+
+def take(results, rows):
+    return {name: result[rows] for name, result in results.items()}
+
+
+# Parameters reach the net.
+
+
+@law(has_net)
+def test_parameters_of_the_encoder_reach_it(estimator, X, y):
+    fitted = fresh(estimator, encoder__hidden_units=(7, 6)).fit(X, y)
+    layers = fitted.net_.module_.encoder.modules()
+    sizes = [layer.out_features for layer in layers if isinstance(layer, nn.Linear)]
+    assert sizes[:2] == [7, 6]
+
+
+@law(has_net)
+def test_parameters_of_the_net_reach_it(estimator, X, y):
+    net = (
+        fresh(estimator)
+        .set_params(net__optimizer=torch.optim.SGD, net__optimizer__momentum=0.5)
+        .fit(X, y)
+        .net_
+    )
+    assert isinstance(net.optimizer_, torch.optim.SGD)
+    assert net.optimizer_.param_groups[0]["momentum"] == 0.5
+
+
+@law(has_net)
+def test_a_validation_split_is_scored_each_epoch(estimator, X, y):
+    fitted = fresh(estimator).set_params(net__train_split=ValidSplit(5)).fit(X, y)
+    assert np.isfinite(fitted.net_.history[:, "valid_loss"]).all()
+
+
+@law(has_net)
+def test_a_data_loader_may_be_the_iterator(estimator, X, y):
+    loader = {"net__iterator_train": DataLoader, "net__iterator_train__shuffle": True}
+    first, second = (fresh(estimator).set_params(**loader).fit(X, y) for _ in range(2))
+    assert_same(responses(first, X), responses(second, X))
+
+
+@law(has_net)
+def test_an_optimizer_with_a_closure_trains(estimator, X, y):
+    fitted = fresh(estimator).set_params(net__optimizer=torch.optim.LBFGS).fit(X, y)
+    assert all(np.isfinite(value).all() for value in responses(fitted, X).values())
+
+
+@law(has_net)
+def test_early_stopping_stops_early(estimator, X, y):
+    stop = EarlyStopping(monitor="valid_loss", patience=2, threshold=1e9)
+    fitted = (
+        fresh(estimator, max_epochs=9)
+        .set_params(callbacks=[stop], net__train_split=ValidSplit(5))
+        .fit(X, y)
+    )
+    assert fitted.n_iter_ == len(fitted.net_.history) < 9
+
+
+@law(has_net)
+def test_weights_can_be_loaded_without_trusting_the_file(estimator, X, y, tmp_path):
+    fitted = fresh(estimator).fit(X, y)
+    torch.save(fitted.net_.module_.state_dict(), tmp_path / "weights.pt")
+    weights = torch.load(tmp_path / "weights.pt", weights_only=True)
+    before = responses(fitted, X)
+    with torch.no_grad():
+        for parameter in fitted.net_.module_.parameters():
+            parameter.zero_()
+    fitted.net_.module_.load_state_dict(weights)
+    assert_same(before, responses(fitted, X))
+
+
+# Composition with scikit-learn.
+
+
+@law(lambda estimator: has_net(estimator) and hasattr(estimator, "decision_function"))
+def test_a_grid_search_finds_the_same_alone_and_with_two_jobs(estimator, X, y):
+    grid = {key: values for key, values in GRID.items() if knows(estimator, key)}
+    alone, together = (
+        GridSearchCV(
+            fresh(estimator),
+            grid,
+            scoring="accuracy" if is_classifier(estimator) else "roc_auc",
+            cv=2,
+            n_jobs=n_jobs,
+            error_score="raise",
+        ).fit(shuffled_rows(X), shuffled_rows(y))
+        for n_jobs in (None, 2)
+    )
+    scores = alone.cv_results_["mean_test_score"]
+    np.testing.assert_array_equal(scores, together.cv_results_["mean_test_score"])
+    assert alone.best_params_ == together.best_params_
+
+
+def knows(estimator, key):
+    return "__" in key or key in estimator.get_params()
+
+
+def shuffled_rows(a):
+    return a[np.random.RandomState(0).permutation(len(a))]
+
+
+@law(has_net)
+def test_named_columns_may_not_change_their_order(estimator, X, y):
+    frame = pd.DataFrame(X, columns=[*"abcd"])
+    fitted = fresh(estimator).fit(frame, y)
+    assert [*fitted.feature_names_in_] == [*"abcd"]
+    with pytest.raises(ValueError, match="feature names should match"):
+        responses(fitted, frame[[*"bacd"]])
+
+
+@law(lambda estimator: has_net(estimator) and has_transform(estimator))
+@pytest.mark.parametrize("library", [pd, pl], ids=lambda library: library.__name__)
+def test_set_output_gives_a_data_frame(estimator, library, X, y):
+    fitted = fresh(estimator).set_output(transform=library.__name__).fit(X, y)
+    frame = fitted.transform(X)
+    assert isinstance(frame, library.DataFrame)
+    assert [*frame.columns] == [*fitted.get_feature_names_out()]
+    fitted.set_output(transform="default")
+    np.testing.assert_array_equal(frame.to_numpy(), fitted.transform(X))
+
+
+@law(has_net)
+def test_labels_are_needed_only_where_the_tags_say_so(estimator, X):
+    if get_tags(estimator).target_tags.required:
+        with pytest.raises(ValueError, match="requires y"):
+            fresh(estimator).fit(X)
+    else:
+        check_is_fitted(fresh(estimator).fit(X))
+
+
+# Kinds of input.
+
+
+@law(has_net)
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+def test_a_memory_map_stays_mapped(estimator, dtype, X, y, tmp_path):
+    np.save(tmp_path / "X.npy", (X - X.min()).astype(dtype))
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    remembers = ("remembers", RemembersAddress())
+    fitted = fresh(estimator).set_params(callbacks=[remembers]).fit(mapped, y)
+    address = dict(fitted.net_.callbacks_)["remembers"].address
+    assert address == mapped.__array_interface__["data"][0]
+    in_memory = fresh(estimator).fit(np.array(mapped), y)
+    assert_same(responses(fitted, mapped), responses(in_memory, np.array(mapped)))
+
+
+@law(has_net)
+def test_images_of_bytes_and_of_floats_are_the_same(estimator, images, image_labels):
+    of_bytes = fresh(estimator).fit(images, image_labels)
+    floats = images.astype(np.float32)
+    of_floats = fresh(estimator).fit(floats, image_labels)
+    assert_same(responses(of_bytes, images), responses(of_floats, floats))
+
+
+@law(has_net)
+@pytest.mark.parametrize("shape", [(2, 1, 8, 9), (2, 1, 64), (2, 1, 4, 16)])
+def test_images_of_another_size_are_refused(estimator, shape, images, image_labels):
+    fitted = fresh(estimator).fit(images, image_labels)
+    for name in responses(fitted, images):
+        with pytest.raises(
+            ValueError, match=r"samples of shape \(1, 8, 8\), as in fit"
+        ):
+            getattr(fitted, name)(np.zeros(shape, dtype=np.float32))
+
+
+@law(has_net)
+def test_a_torch_data_set_may_be_the_input(estimator, X, y):
+    sliced = SliceDataset(TensorDataset(torch.from_numpy(X)))
+    fitted = fresh(estimator).fit(sliced, y)
+    in_memory = fresh(estimator).fit(X, y)
+    assert_same(responses(in_memory, X), responses(fitted, sliced))
+
+
+@law(has_net)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64, np.float16])
+def test_any_dtype_of_numbers_is_taken(estimator, dtype, X, y):
+    rounded = X.round()
+    fitted = fresh(estimator).fit(rounded.astype(dtype), y)
+    in_memory = fresh(estimator).fit(rounded, y)
+    assert_same(responses(in_memory, rounded), responses(fitted, rounded))
+
+
+# Odd data: fit and give finite numbers.
+
+ODD_DATA = {
+    "one-feature": np.arange(60.0)[:, None],
+    "wide": np.random.RandomState(0).randn(12, 10_000),
+    "duplicates": np.repeat(np.random.RandomState(0).randn(3, 4), 40, axis=0),
+    "constant-columns": np.c_[np.ones((50, 3)), np.random.RandomState(0).randn(50, 1)],
+    "all-the-same": np.ones((50, 4)),
+    "all-zero": np.zeros((50, 4)),
+    "two-rows": np.array([[0.0, 1.0], [2.0, -1.0]]),
+    "one-more-than-a-batch": np.random.RandomState(0).randn(129, 4),
+    "images-of-one-value": np.full((20, 1, 8, 8), 0.1, dtype=np.float32),
+    "one-constant-image": np.r_[
+        np.random.RandomState(0).rand(30, 1, 8, 8), [[[[0.1] * 8] * 8]]
+    ],
+    "a-constant-channel": np.random.RandomState(0).rand(30, 2, 8, 8) * [[[1]], [[0]]],
+    "images-of-one-pixel": np.random.RandomState(0).rand(30, 1, 1, 1),
+    "oblong-images": np.random.RandomState(0).rand(30, 3, 5, 11),
+    "one-image-more-than-a-batch": np.random.RandomState(0).rand(129, 1, 3, 3),
+}
+
+
+@law(has_net)
+@pytest.mark.parametrize("data", [*ODD_DATA.values()], ids=[*ODD_DATA])
+def test_odd_data_gives_finite_numbers(estimator, data):
+    labels = np.where(np.arange(len(data)) % 2, 1, -1)
+    fitted = fresh(estimator).fit(data, labels)
+    for name, result in responses(fitted, data).items():
+        assert len(result) == len(data) and np.isfinite(result).all(), name
+
+
+@law(has_net)
+@pytest.mark.parametrize("batch_size", [1, 2, 7, 1000])
+def test_batches_of_any_size_train(estimator, batch_size, X, y):
+    fitted = fresh(estimator, batch_size=batch_size).fit(X, y)
+    assert all(np.isfinite(value).all() for value in responses(fitted, X).values())
+
+
+# Failures leave no trace.
+
+
+@law(has_net)
+def test_a_failed_first_fit_leaves_the_estimator_unfitted(estimator, X, y):
+    failing = fresh(estimator).set_params(callbacks=[FailsInLastEpoch()])
+    before = vars(failing).copy()
+    with pytest.raises(InterruptedError):
+        failing.fit(X, y)
+    assert vars(failing) == before
+    with pytest.raises(NotFittedError):
+        responses(failing, X)
+
+
+@law(has_net)
+@pytest.mark.parametrize("warm_start", [False, True])
+def test_a_failed_later_fit_leaves_the_former_model(estimator, warm_start, X, y):
+    fitted = fresh(estimator, warm_start=warm_start).fit(X, y)
+    before = responses(fitted, X)
+    fitted.set_params(callbacks=[FailsInLastEpoch()])
+    with pytest.raises(InterruptedError):
+        fitted.fit(X * 3, y)
+    assert_same(before, responses(fitted, X))
+
+
+@law(has_net)
+def test_a_refused_input_leaves_the_former_model(estimator, X, y):
+    fitted = fresh(estimator).fit(X, y)
+    before = responses(fitted, X)
+    with pytest.raises(ValueError, match="NaN"):
+        fitted.fit(np.full((len(X), 7), np.nan), y)
+    assert_same(before, responses(fitted, X))
+
+
+@law(has_net)
+def test_an_infinite_loss_is_an_error_that_brings_finite_weights(estimator, X, y):
+    with pytest.raises(NonFiniteLossError, match="smaller lr") as caught:
+        fresh(estimator, lr=1e38).set_params(max_epochs=9).fit(X, y)
+    module = caught.value.net.module_
+    assert all(value.isfinite().all() for value in module.encoder.parameters())
+
+
+@law(has_net)
+def test_warm_start_goes_on_from_the_former_weights(estimator, X, y):
+    fitted = fresh(estimator, warm_start=True).fit(X, y)
+    before = fitted.transform(X)
+    standstill = fitted.set_params(lr=1e-30, random_state=1).fit(X, y).transform(X)
+    np.testing.assert_array_equal(before, standstill)
+    assert not np.array_equal(before, fitted.set_params(lr=0.1).fit(X, y).transform(X))
+
+
+@law(has_net)
+def test_without_warm_start_a_fit_forgets_the_former(estimator, X, y):
+    fitted = fresh(estimator).fit(X * 2 + 1, y).fit(X, y)
+    assert_same(responses(fitted, X), responses(fresh(estimator).fit(X, y), X))
+
+
+# What is shown.
+
+
+@law(has_net)
+def test_nothing_is_printed_by_default(estimator, images, image_labels, capfd):
+    responses(fresh(estimator).fit(images, image_labels), images)
+    assert capfd.readouterr() == ("", "")
+
+
+@law(has_net)
+def test_verbose_shows_one_bar_that_reaches_its_end(
+    estimator, images, image_labels, capsys
+):
+    fresh(estimator, verbose=1).fit(images, image_labels)
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1
+    assert "loss=" in err
+    done, total = re.findall(r"(\d+)/(\d+)", err)[-1]
+    assert done == total != "0"

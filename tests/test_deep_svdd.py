@@ -1,0 +1,405 @@
+"""What is particular to DeepSVDD; the contract is in test_common.py."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+import sklearn
+import torch
+from sklearn.cluster import DBSCAN, KMeans
+from sklearn.datasets import make_blobs
+from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import nn
+
+from sk_hypersphere import DeepSVDD
+from sk_hypersphere._deep_svdd import (
+    away_from_zero,
+    cluster_means,
+    cluster_sq_radii,
+)
+from sk_hypersphere.exceptions import CollapseWarning, NonFiniteLossError
+from sk_hypersphere.modules import ConvNet, MNISTLeNet
+
+SMALL = {"max_epochs": 3, "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def three_blobs():
+    X, groups = make_blobs(
+        300, centers=[[0, 0, 0], [6, 0, 0], [0, 6, 6]], random_state=0
+    )
+    return X.astype(np.float32), groups
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.RandomState(0).rand(60, 1, 12, 12).astype(np.float32)
+
+
+def naive_sq_distances(detector, X):
+    """Squared distance of each row to each centre by a double loop, in float64."""
+    embeddings = detector.transform(X).astype(np.float64)
+    centers = detector.centers_.astype(np.float64)
+    return np.array([[np.sum((z - c) ** 2) for c in centers] for z in embeddings])
+
+
+# Centres
+
+
+def test_coordinates_near_zero_move_out_to_epsilon_and_zero_goes_up():
+    centers = np.array([-0.5, -0.05, -0.0, 0.0, 0.05, 0.5])
+    expected = [-0.5, -0.1, 0.1, 0.1, 0.1, 0.5]
+    np.testing.assert_allclose(away_from_zero(centers, 0.1), expected)
+
+
+def test_the_center_is_the_mean_embedding_before_training(three_blobs):
+    X, _ = three_blobs
+    untrained = DeepSVDD(max_epochs=0, random_state=0).fit(X)
+    mean = untrained.transform(X).mean(axis=0, dtype=np.float64)
+    expected = away_from_zero(mean, 0.1)
+    np.testing.assert_allclose(untrained.centers_[0], expected, rtol=1e-5)
+
+
+def test_training_leaves_the_centers_where_they_are(three_blobs):
+    X, groups = three_blobs
+    kinds = [{}, {"multi_radius": True}, {"objective": "soft-boundary"}]
+    for kind in kinds:
+        before = DeepSVDD(**kind, max_epochs=0, random_state=0).fit(X)
+        after = DeepSVDD(**kind, max_epochs=3, random_state=0).fit(X)
+        np.testing.assert_array_equal(before.centers_, after.centers_)
+        assert np.abs(before.transform(X) - after.transform(X)).max() > 0
+
+
+def test_cluster_means_are_means_and_noise_joins_the_nearest():
+    embeddings = np.array([[0.0], [2.0], [10.0], [12.0], [3.0]], dtype=np.float32)
+    centers, labels = cluster_means(embeddings, np.array([4, 4, 7, 7, -1]))
+    np.testing.assert_allclose(centers, [[1.0], [11.0]])
+    np.testing.assert_array_equal(labels, [0, 0, 1, 1, 0])
+
+
+# Radii and scores
+
+
+@pytest.mark.parametrize("objective", ["one-class", "soft-boundary"])
+@pytest.mark.parametrize("nu", [0.05, 0.3])
+def test_nu_is_the_fraction_left_outside(three_blobs, objective, nu):
+    X, _ = three_blobs
+    detector = DeepSVDD(objective, nu=nu, warm_up_epochs=1, **SMALL).fit(X)
+    assert np.mean(detector.predict(X) == -1) == pytest.approx(nu, abs=1 / len(X))
+
+
+def test_contamination_moves_the_threshold_and_not_the_scores(three_blobs):
+    X, _ = three_blobs
+    auto = DeepSVDD(**SMALL).fit(X)
+    strict = DeepSVDD(contamination=0.25, **SMALL).fit(X)
+    np.testing.assert_array_equal(auto.score_samples(X), strict.score_samples(X))
+    assert np.mean(strict.predict(X) == -1) == pytest.approx(0.25, abs=1 / len(X))
+
+
+def test_one_class_spheres_share_the_quantile_of_all_distances(three_blobs):
+    X, groups = three_blobs
+    detector = DeepSVDD(multi_radius=True, nu=0.2, **SMALL).fit(
+        X, cluster_labels=groups
+    )
+    own = naive_sq_distances(detector, X)[np.arange(len(X)), detector.labels_]
+    expected = np.quantile(np.sqrt(own), 0.8)
+    np.testing.assert_allclose(detector.radii_, np.full(3, expected), rtol=1e-5)
+
+
+def test_soft_boundary_radii_are_quantiles_over_all_members(three_blobs):
+    X, groups = three_blobs
+    detector = DeepSVDD("soft-boundary", multi_radius=True, nu=0.2, **SMALL)
+    detector.fit(X, cluster_labels=groups)
+    own = naive_sq_distances(detector, X)[np.arange(len(X)), detector.labels_]
+    common = np.quantile(np.sqrt(own), 0.8) ** 2
+    for k in range(3):
+        members = own[detector.labels_ == k]
+        quantile = np.quantile(np.sqrt(members), 0.8) ** 2
+        expected = (len(members) * quantile + 20 * common) / (len(members) + 20)
+        assert detector.radii_[k] ** 2 == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_radius_of_an_empty_cluster_is_the_common_one():
+    sq_radii = cluster_sq_radii(np.array([1.0, 4.0]), np.array([0, 2]), 3, nu=1.0)
+    np.testing.assert_allclose(sq_radii[1], 1.0)
+    assert np.isfinite(sq_radii).all()
+
+
+def test_radii_stay_zero_while_warming_up_and_are_estimated_after(three_blobs):
+    X, _ = three_blobs
+    cold = DeepSVDD("soft-boundary", warm_up_epochs=4, **SMALL).fit(X)
+    warm = DeepSVDD("soft-boundary", warm_up_epochs=3, **SMALL).fit(X)
+    assert cold.net_.criterion_.sq_radii.item() == 0
+    assert warm.net_.criterion_.sq_radii.item() == pytest.approx(
+        warm.radii_[0] ** 2, rel=1e-5
+    )
+
+
+@pytest.mark.parametrize("objective", ["one-class", "soft-boundary"])
+def test_the_score_is_the_margin_of_the_best_sphere(three_blobs, objective):
+    X, groups = three_blobs
+    detector = DeepSVDD(objective, multi_radius=True, **SMALL)
+    detector.fit(X, cluster_labels=groups)
+    margins = detector.radii_**2 - naive_sq_distances(detector, X)
+    np.testing.assert_allclose(
+        detector.score_samples(X), margins.max(axis=1), rtol=1e-4, atol=1e-6
+    )
+
+
+def test_the_nearest_rule_takes_the_radius_of_the_nearest_center(three_blobs):
+    X, groups = three_blobs
+    detector = DeepSVDD(
+        "soft-boundary", multi_radius=True, score_rule="nearest", **SMALL
+    ).fit(X, cluster_labels=groups)
+    sq_distances = naive_sq_distances(detector, X)
+    nearest = sq_distances.argmin(axis=1)
+    expected = detector.radii_[nearest] ** 2 - sq_distances.min(axis=1)
+    np.testing.assert_allclose(
+        detector.score_samples(X), expected, rtol=1e-4, atol=1e-6
+    )
+
+
+def test_the_sphere_rule_never_scores_below_the_nearest_rule(three_blobs):
+    X, _ = three_blobs
+    scores = {
+        rule: DeepSVDD("soft-boundary", multi_radius=True, score_rule=rule, **SMALL)
+        .fit(X)
+        .score_samples(X)
+        for rule in ("sphere", "nearest")
+    }
+    assert (scores["sphere"] >= scores["nearest"]).all()
+
+
+def test_with_one_class_the_rules_agree(three_blobs):
+    X, _ = three_blobs
+    sphere, nearest = (
+        DeepSVDD(multi_radius=True, score_rule=rule, **SMALL).fit(X).score_samples(X)
+        for rule in ("sphere", "nearest")
+    )
+    np.testing.assert_allclose(sphere, nearest, rtol=1e-12, atol=1e-12)
+
+
+def test_anomalies_between_clusters_need_more_than_one_sphere(three_blobs):
+    X, _ = three_blobs
+    between = np.random.RandomState(0).normal([3, 3, 3], 0.3, (50, 3))
+    y = np.r_[np.ones(len(X)), np.zeros(len(between))]
+    one, many = (
+        roc_auc_score(
+            y,
+            DeepSVDD(multi_radius=multi, random_state=0)
+            .fit(X)
+            .score_samples(np.vstack([X, between])),
+        )
+        for multi in (False, True)
+    )
+    assert many > 0.95
+    assert many > one
+
+
+# Groups
+
+
+def test_cluster_labels_of_any_type_are_the_groups(three_blobs):
+    X, groups = three_blobs
+    names = np.array(["c", "a", "b"])[groups]
+    detector = DeepSVDD(multi_radius=True, **SMALL).fit(X, cluster_labels=names)
+    np.testing.assert_array_equal(detector.labels_, np.array([2, 0, 1])[groups])
+    np.testing.assert_array_equal(detector.cluster_sizes_, [100, 100, 100])
+
+
+def test_cluster_labels_below_zero_are_groups_like_any_other(three_blobs):
+    X, groups = three_blobs
+    detector = DeepSVDD(multi_radius=True, **SMALL).fit(X, cluster_labels=groups - 1)
+    assert len(detector.centers_) == 3
+
+
+def test_cluster_labels_travel_through_a_pipeline(three_blobs):
+    X, groups = three_blobs
+    with sklearn.config_context(enable_metadata_routing=True):
+        detector = DeepSVDD(multi_radius=True, **SMALL)
+        pipeline = make_pipeline(
+            StandardScaler(), detector.set_fit_request(cluster_labels=True)
+        )
+        pipeline.fit(X, cluster_labels=groups)
+    np.testing.assert_array_equal(pipeline[-1].labels_, groups)
+
+
+def test_cluster_labels_without_multi_radius_are_refused(three_blobs):
+    X, groups = three_blobs
+    with pytest.raises(ValueError, match="Set multi_radius=True"):
+        DeepSVDD().fit(X, cluster_labels=groups)
+
+
+def test_cluster_labels_of_another_length_are_refused(three_blobs):
+    X, groups = three_blobs
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        DeepSVDD(multi_radius=True).fit(X, cluster_labels=groups[:-1])
+
+
+def test_any_clusterer_can_find_the_groups_and_is_not_fitted_itself(three_blobs):
+    X, _ = three_blobs
+    clusterer = KMeans(4, n_init=1)
+    detector = DeepSVDD(multi_radius=True, clusterer=clusterer, **SMALL).fit(X)
+    again = DeepSVDD(multi_radius=True, clusterer=clusterer, **SMALL).fit(X)
+    assert len(detector.centers_) == 4
+    assert not hasattr(clusterer, "labels_")
+    np.testing.assert_array_equal(detector.labels_, again.labels_)
+
+
+def test_noise_of_a_clusterer_joins_the_nearest_cluster(three_blobs):
+    X, _ = three_blobs
+    clusterer = DBSCAN(eps=2.0, min_samples=20)
+    detector = DeepSVDD(multi_radius=True, clusterer=clusterer, **SMALL).fit(X)
+    assert detector.labels_.min() == 0
+    assert detector.cluster_sizes_.sum() == len(X)
+
+
+def test_a_clusterer_that_finds_only_noise_is_refused(three_blobs):
+    X, _ = three_blobs
+    detector = DeepSVDD(multi_radius=True, clusterer=DBSCAN(eps=1e-9))
+    with pytest.raises(ValueError, match="only noise"):
+        detector.fit(X)
+
+
+# Corners
+
+
+@pytest.mark.parametrize("multi_radius", [False, True])
+@pytest.mark.parametrize("objective", ["one-class", "soft-boundary"])
+@pytest.mark.parametrize(
+    "X",
+    [
+        pytest.param(np.zeros((1, 3)), id="one row"),
+        pytest.param(np.arange(6.0).reshape(2, 3), id="two rows"),
+        pytest.param(np.ones((20, 3)), id="duplicates"),
+        pytest.param(np.c_[np.arange(20.0), np.ones(20)], id="constant column"),
+        pytest.param(np.arange(20.0)[:, None], id="one feature"),
+        pytest.param(np.eye(129, 2), id="one row more than a batch"),
+        pytest.param(np.random.RandomState(0).rand(9, 10_000), id="10,000 features"),
+        pytest.param(np.ones((1, 1, 9, 9)), id="one constant image"),
+        pytest.param(np.random.RandomState(0).rand(5, 3, 1, 1), id="tiny images"),
+    ],
+)
+def test_odd_data_is_fitted_and_scored(X, objective, multi_radius):
+    detector = DeepSVDD(
+        objective, multi_radius=multi_radius, warm_up_epochs=1, **SMALL
+    ).fit(X)
+    assert np.isfinite(detector.score_samples(X)).all()
+    assert np.isfinite(detector.radii_).all()
+    assert detector.cluster_sizes_.sum() == len(X)
+
+
+def test_clusters_of_one_row_and_absent_clusters_in_a_batch_are_fitted():
+    X = np.random.RandomState(0).rand(40, 3)
+    detector = DeepSVDD("soft-boundary", multi_radius=True, batch_size=7, **SMALL)
+    detector.fit(X, cluster_labels=np.arange(40))
+    assert np.isfinite(detector.net_.history[:, "train_loss"]).all()
+    assert (detector.cluster_sizes_ == 1).all()
+
+
+# Pre-training
+
+
+def test_images_are_pretrained_and_rows_are_not(images):
+    auto, none = (
+        DeepSVDD(pretrain_epochs=epochs, max_epochs=0, random_state=0)
+        .fit(images)
+        .transform(images)
+        for epochs in ("auto", 0)
+    )
+    assert np.abs(auto - none).max() > 0
+    X = images.reshape(len(images), -1)
+    auto, none = (
+        DeepSVDD(pretrain_epochs=epochs, max_epochs=0, random_state=0)
+        .fit(X)
+        .transform(X)
+        for epochs in ("auto", 0)
+    )
+    np.testing.assert_array_equal(auto, none)
+
+
+def test_pretraining_does_not_depend_on_the_unit_of_the_images(images):
+    small, large = (
+        DeepSVDD(pretrain_epochs=2, random_state=0).fit(X).score_samples(X)
+        for X in (images, 200 * images + 30)
+    )
+    assert np.corrcoef(small, large)[0, 1] > 0.999
+
+
+def test_an_encoder_without_decoder_cannot_be_pretrained(images):
+    encoder = nn.Sequential(nn.Flatten(), nn.Linear(144, 4))
+    assert DeepSVDD(encoder=encoder, max_epochs=1).fit(images).n_iter_ == 1
+    with pytest.raises(ValueError, match="decoder must be given"):
+        DeepSVDD(encoder=encoder, pretrain_epochs=1).fit(images)
+
+
+def test_an_encoder_is_pretrained_with_the_decoder_given(images):
+    X = images.reshape(len(images), -1)
+    params = {"encoder": nn.Linear(144, 4), "max_epochs": 0, "random_state": 0}
+    decoder = nn.Linear(4, 144)
+    with_decoder = DeepSVDD(**params, decoder=decoder, pretrain_epochs=2).fit(X)
+    without = DeepSVDD(**params).fit(X)
+    assert np.abs(with_decoder.transform(X) - without.transform(X)).max() > 0
+
+
+def test_the_lenet_of_the_paper_trains_on_its_images():
+    X = np.random.RandomState(0).rand(20, 1, 28, 28)
+    detector = DeepSVDD(encoder=MNISTLeNet, pretrain_epochs=1, **SMALL).fit(X)
+    assert detector.transform(X).shape == (20, 32)
+
+
+def test_encoder_params_reach_the_encoder(images):
+    detector = DeepSVDD(encoder_params={"channels": (4,)}, n_components=8, **SMALL)
+    encoder = detector.fit(images).net_.module_.encoder
+    assert isinstance(encoder, ConvNet)
+    assert encoder.shapes[-1] == (4, 6, 6)
+
+
+# Trouble
+
+
+def test_strong_weight_decay_collapses_the_sphere_and_the_warning_names_layers():
+    X = np.random.RandomState(0).normal(size=(200, 2))
+    detector = DeepSVDD(weight_decay=10, max_epochs=500, random_state=0)
+    with pytest.warns(CollapseWarning, match=r"0 \(Linear\), 2 \(Linear\)"):
+        detector.fit(X)
+    assert detector.diagnostics_["distance_spread"] < 0.02
+
+
+def test_a_healthy_fit_does_not_warn_of_collapse():
+    X = np.random.RandomState(0).normal(size=(200, 2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", CollapseWarning)
+        detector = DeepSVDD(random_state=0).fit(X)
+    assert detector.diagnostics_["n_distinct_scores"] == len(X)
+
+
+def test_a_loss_that_is_not_finite_stops_training_and_keeps_the_last_weights():
+    X = np.random.RandomState(0).normal(size=(300, 2))
+    detector = DeepSVDD(lr=1e38, random_state=0)
+    with pytest.raises(NonFiniteLossError, match="epoch 1.*smaller lr") as caught:
+        detector.fit(X)
+    weights = caught.value.net.module_.state_dict().values()
+    assert all(torch.isfinite(tensor).all() for tensor in weights)
+    assert not hasattr(detector, "net_")
+
+
+# Persistence
+
+
+def test_a_pickle_holds_the_model_and_not_the_training_data():
+    X = np.random.RandomState(0).rand(50_000, 16).astype(np.float32)
+    detector = DeepSVDD(max_epochs=1, encoder_params={"hidden_units": (8,)}).fit(X)
+    assert len(pickle.dumps(detector)) < X.nbytes / 2
+
+
+def test_warm_start_keeps_the_spheres_and_trains_on(three_blobs):
+    X, _ = three_blobs
+    detector = DeepSVDD(multi_radius=True, warm_start=True, **SMALL).fit(X)
+    centers, first = detector.centers_, detector.transform(X)
+    detector.fit(X)
+    np.testing.assert_array_equal(centers, detector.centers_)
+    assert 0 < np.abs(first - detector.transform(X)).max()

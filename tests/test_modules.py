@@ -1,0 +1,360 @@
+"""Encoders, decoders and heads: shapes, formulas, and what encoders must not have."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.fft
+import torch
+from torch import nn
+
+from sk_hypersphere import modules
+from sk_hypersphere.modules import (
+    MLP,
+    AutoEncoder,
+    Centers,
+    CIFARLeNet,
+    ContrastNorm,
+    ConvNet,
+    Hypersphere,
+    MNISTLeNet,
+    squared_distances,
+)
+from sk_hypersphere.modules._conv import LowFrequencies, cosine_basis
+
+# Encoders with the shapes of samples that they are tried with.
+IMAGE_ENCODERS = {
+    ConvNet: [(1, 28, 28), (3, 32, 32), (1, 8, 8), (2, 7, 5), (1, 2, 2), (3, 9, 16)],
+    MNISTLeNet: [(1, 28, 28), (3, 28, 28)],
+    CIFARLeNet: [(3, 32, 32), (1, 32, 32)],
+}
+ENCODERS = {MLP: [(1,), (5,), (200,)], **IMAGE_ENCODERS}
+OTHERS = {AutoEncoder, Centers, ContrastNorm, Hypersphere, squared_distances}
+BOUNDED = (nn.Sigmoid, nn.Tanh, nn.Hardtanh, nn.Softsign, nn.Hardsigmoid)
+
+
+def with_shapes(encoders):
+    cases = [
+        pytest.param(make, shape, id=f"{make.__name__}-{'x'.join(map(str, shape))}")
+        for make, shapes in encoders.items()
+        for shape in shapes
+    ]
+    return pytest.mark.parametrize(("make", "shape"), cases)
+
+
+EVERY_ENCODER = with_shapes(ENCODERS)
+EVERY_IMAGE_ENCODER = pytest.mark.parametrize("make", IMAGE_ENCODERS)
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    with torch.random.fork_rng():
+        torch.random.manual_seed(0)
+        yield
+
+
+def test_every_module_is_tested():
+    assert {thing.__name__ for thing in {*ENCODERS, *OTHERS}} == {*modules.__all__}
+
+
+# Distances.
+
+
+def naive_sq_distances(z, centers):
+    rows, anchors = z.double().tolist(), centers.double().tolist()
+    return [
+        [math.fsum((a - b) ** 2 for a, b in zip(row, c, strict=True)) for c in anchors]
+        for row in rows
+    ]
+
+
+@pytest.mark.parametrize("n_centers", [1, 2, 50])
+@pytest.mark.parametrize("n_components", [1, 3, 64])
+def test_squared_distances_are_those_of_a_double_loop(n_centers, n_components):
+    z = torch.randn(7, n_components, dtype=torch.float64)
+    centers = torch.randn(n_centers, n_components, dtype=torch.float64)
+    expected = torch.tensor(naive_sq_distances(z, centers), dtype=torch.float64)
+    torch.testing.assert_close(
+        squared_distances(z, centers), expected, rtol=1e-11, atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("n_centers", [1, 2, 50])
+def test_squared_distances_keep_their_digits_far_from_the_origin(n_centers):
+    z, centers = torch.randn(7, 8) + 1e3, torch.randn(n_centers, 8) + 1e3
+    expected = torch.tensor(naive_sq_distances(z, centers))
+    torch.testing.assert_close(
+        squared_distances(z, centers), expected, rtol=1e-3, atol=0.0
+    )
+
+
+@pytest.mark.parametrize("n_centers", [1, 3])
+@pytest.mark.parametrize("offset", [0.0, 1e4])
+def test_squared_distances_are_never_negative(n_centers, offset):
+    centers = torch.randn(n_centers, 16) + offset
+    assert (squared_distances(centers, centers) >= 0).all()
+
+
+def test_the_distance_to_a_single_centre_is_exact():
+    z, center = torch.randn(9, 4), torch.randn(1, 4)
+    expected = (z - center).square().sum(dim=1, keepdim=True)
+    assert torch.equal(squared_distances(z, center), expected)
+    assert (squared_distances(center, center) == 0).all()
+
+
+@pytest.mark.parametrize("n_centers", [1, 3])
+def test_gradients_of_squared_distances_are_right_also_at_distance_0(n_centers):
+    centers = torch.randn(n_centers, 4, dtype=torch.float64)
+    z = centers[:1].clone().requires_grad_()
+    squared_distances(z, centers).sum().backward()
+    expected = 2 * (centers[:1] - centers).sum(dim=0, keepdim=True)
+    torch.testing.assert_close(z.grad, expected)
+
+
+@pytest.mark.parametrize("n_centers", [1, 3])
+def test_gradients_reach_embeddings_and_centres(n_centers):
+    z = torch.randn(5, 4, dtype=torch.float64, requires_grad=True)
+    centers = torch.randn(n_centers, 4, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(squared_distances, (z, centers))
+
+
+def test_distances_have_the_type_of_the_embedding():
+    centers = torch.randn(3, 4)
+    assert squared_distances(torch.randn(2, 4).double(), centers).dtype == torch.float64
+
+
+# Centres.
+
+
+@pytest.mark.parametrize("learnable", [False, True])
+def test_centres_are_learned_only_if_learnable(learnable):
+    head = Centers(torch.randn(3, 4), learnable=learnable)
+    assert [name for name, _ in head.named_parameters()] == ["centers"] * learnable
+    assert {*head.state_dict()} == {"centers", "sq_radii"}
+
+
+def test_radii_start_at_0():
+    assert torch.equal(Centers(torch.randn(3, 4)).sq_radii, torch.zeros(3))
+
+
+def test_a_hypersphere_is_the_head_upon_the_encoder():
+    encoder, head = nn.Linear(5, 4), Centers(torch.randn(3, 4))
+    x = torch.randn(6, 5)
+    assert torch.equal(Hypersphere(encoder, head)(x), head(encoder(x)))
+
+
+# Encoders.
+
+
+@EVERY_ENCODER
+@pytest.mark.parametrize("n_components", [2, 8, 32, 33, 64, 256, 1000])
+def test_the_embedding_is_as_wide_as_asked_for(make, shape, n_components):
+    z = make(shape, n_components).eval()(torch.randn(3, *shape))
+    assert z.shape == (3, n_components) and z.isfinite().all()
+
+
+@EVERY_ENCODER
+def test_the_default_width_can_be_reconstructed(make, shape):
+    encoder = make(shape, make.default_n_components)
+    residual, code = encoder.make_autoencoder(0.0)(torch.randn(3, *shape))
+    assert residual.shape == (3, *shape)
+    assert code.shape[0] == 3 and code.ndim == 2
+
+
+@EVERY_ENCODER
+def test_every_weight_of_an_encoder_is_trained(make, shape):
+    encoder = make(shape, 32)
+    encoder(torch.randn(8, *shape)).square().sum().backward()
+    for name, parameter in encoder.named_parameters():
+        assert parameter.grad.any(), name
+
+
+@EVERY_ENCODER
+def test_an_autoencoder_trains_every_weight_of_the_encoder(make, shape):
+    encoder = make(shape, 32)
+    residual, _ = encoder.make_autoencoder(0.0)(torch.randn(8, *shape))
+    residual.square().sum().backward()
+    assert all(parameter.grad is not None for parameter in encoder.parameters())
+
+
+@EVERY_ENCODER
+def test_the_state_of_an_encoder_is_all_that_it_learned(make, shape):
+    trained, other = make(shape, 40), make(shape, 40)
+    trained(torch.randn(8, *shape))  # moves running statistics
+    other.load_state_dict(trained.state_dict())
+    x = torch.randn(3, *shape)
+    assert torch.equal(trained.eval()(x), other.eval()(x))
+
+
+@with_shapes(IMAGE_ENCODERS)
+def test_encoders_for_images_cannot_collapse_by_a_bias(make, shape):
+    for name, layer in make(shape, 64).named_modules():
+        assert getattr(layer, "bias", None) is None, name
+        assert not getattr(layer, "affine", False), name
+        assert not isinstance(layer, BOUNDED), name
+
+
+def test_the_mlp_is_without_bias_where_that_is_asked_for():
+    assert MLP((3,), 2, bias=False)(torch.zeros(1, 3)).eq(0).all()
+    assert not any("bias" in name for name in MLP((3,), 2, bias=False).state_dict())
+
+
+def test_the_mlp_is_linear_without_hidden_units():
+    encoder = MLP((3,), 2, hidden_units=())
+    assert [type(layer) for layer in encoder] == [nn.Linear]
+
+
+def test_the_mlp_has_the_layers_asked_for():
+    sizes = [
+        p.shape for p in MLP((3,), 2, hidden_units=(7, 5), bias=False).parameters()
+    ]
+    assert sizes == [(7, 3), (5, 7), (2, 5)]
+
+
+@pytest.mark.parametrize("shape", [(), (2, 3), (1, 8, 8)])
+def test_the_mlp_refuses_images(shape):
+    with pytest.raises(ValueError, match=r"MLP encodes rows.* got .*Flatten them"):
+        MLP(shape, 2)
+
+
+@EVERY_IMAGE_ENCODER
+@pytest.mark.parametrize("shape", [(5,), (28, 28), (1, 2, 3, 4)])
+def test_encoders_for_images_refuse_other_samples(make, shape):
+    message = rf"{make.__name__} encodes images .* got .*Add the missing axis"
+    with pytest.raises(ValueError, match=message):
+        make(shape, 32)
+
+
+@pytest.mark.parametrize("make", [MNISTLeNet, CIFARLeNet])
+@pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 32), (3, 64, 64)])
+def test_lenets_refuse_images_of_another_size(make, shape):
+    with pytest.raises(ValueError, match=r"Resize them, or use ConvNet"):
+        make(shape, 32)
+
+
+@pytest.mark.parametrize("make", [MNISTLeNet, CIFARLeNet])
+def test_decoders_of_lenets_refuse_what_does_not_fold_into_maps(make):
+    encoder = make((1, make.side, make.side), 33)
+    with pytest.raises(ValueError, match=r"multiple of 16, got 33.*decoder="):
+        encoder.make_autoencoder(0.0)
+
+
+def test_a_deeper_convnet_takes_small_images():
+    encoder = ConvNet((1, 3, 3), 40, channels=(4, 8, 16), kernel_size=3)
+    residual, _ = encoder.make_autoencoder(0.0)(torch.randn(4, 1, 3, 3))
+    assert encoder(torch.randn(4, 1, 3, 3)).shape == (4, 40)
+    assert residual.shape == (4, 1, 3, 3)
+
+
+def test_the_convnet_takes_images_of_one_pixel():
+    encoder = ConvNet((3, 1, 1), 34)
+    assert encoder(torch.randn(4, 3, 1, 1)).shape == (4, 34)
+
+
+def test_an_even_kernel_is_refused():
+    with pytest.raises(ValueError, match="kernel_size must be odd, got 4"):
+        ConvNet((1, 8, 8), 32, kernel_size=4)
+
+
+# The fixed view of the ConvNet.
+
+
+@pytest.mark.parametrize("size", [(1, 1), (4, 4), (5, 8), (7, 3)])
+def test_the_basis_is_that_of_the_orthonormal_cosine_transform(size):
+    basis = cosine_basis(*size).numpy()
+    image = np.random.RandomState(0).randn(*size).astype(np.float32)
+    coefficients = scipy.fft.dctn(image, norm="ortho")
+    np.testing.assert_allclose(
+        np.sort(image.ravel() @ basis), np.sort(coefficients.ravel()), atol=1e-5
+    )
+    np.testing.assert_allclose(basis.T @ basis, np.eye(basis.shape[0]), atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 5, 7)])
+def test_all_frequencies_keep_the_distances_between_images(shape):
+    m = math.prod(shape)
+    view = LowFrequencies(shape, m, variance=9.0).eval()
+    x, y = torch.rand(2, 10, *shape)
+    expected = (x - y).flatten(1).norm(dim=1) * math.sqrt(9.0 / m)
+    torch.testing.assert_close((view(x) - view(y)).norm(dim=1), expected)
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 5, 7)])
+def test_few_frequencies_are_the_first_of_all(shape):
+    x = torch.rand(10, *shape)
+    every = LowFrequencies(shape, math.prod(shape)).eval()(x)
+    for n_components in (1, 4, 10):
+        few = LowFrequencies(shape, n_components).eval()(x)
+        torch.testing.assert_close(few, every[:, :n_components])
+
+
+def test_the_first_frequency_is_the_brightness():
+    image = torch.rand(6, 1, 8, 8)
+    first = LowFrequencies((1, 8, 8), 1, variance=64.0).eval()(image)
+    torch.testing.assert_close(first[:, 0], image.mean(dim=(1, 2, 3)) * 8)
+
+
+def test_the_view_stands_beside_the_learned_components():
+    encoder = ConvNet((1, 8, 8), 40, n_learned=8).eval()
+    x = torch.rand(5, 1, 8, 8)
+    assert torch.equal(encoder(x)[:, 8:], encoder.view(x))
+    assert encoder.view(x).shape == (5, 32)
+
+
+# Contrast.
+
+
+@pytest.mark.parametrize("shape", [(6, 5), (6, 1, 4, 4), (6, 3, 5, 7)])
+def test_contrast_norm_is_its_formula(shape):
+    x = np.random.RandomState(0).randn(*shape)
+    flat = x.reshape(6, -1)
+    centered = flat - flat.mean(axis=1, keepdims=True)
+    expected = centered / np.abs(centered).mean(axis=1, keepdims=True)
+    z = ContrastNorm()(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(z, expected.reshape(shape), rtol=1e-12)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 1 / 3, 7.0, 254.7, -1e6 / 3])
+def test_a_constant_image_has_no_contrast(value):
+    x = torch.full((2, 1, 28, 28), value)
+    assert (ContrastNorm()(x) == 0).all()
+
+
+def test_brightness_and_contrast_do_not_matter():
+    x = torch.rand(4, 1, 8, 8, dtype=torch.float64)
+    torch.testing.assert_close(ContrastNorm()(3 * x + 5), ContrastNorm()(x))
+
+
+# Autoencoders.
+
+
+def test_an_autoencoder_gives_what_is_left_to_reconstruct():
+    encoder, decoder, x = nn.Linear(4, 2), nn.Linear(2, 4), torch.randn(3, 4)
+    residual, code = AutoEncoder(encoder, decoder)(x)
+    torch.testing.assert_close(code, encoder(x))
+    torch.testing.assert_close(residual, decoder(encoder(x)) - x)
+
+
+def test_an_autoencoder_reconstructs_in_units_of_the_span():
+    autoencoder = AutoEncoder(nn.Linear(4, 2), nn.Linear(2, 4))
+    x = 50 * torch.rand(3, 4)
+    autoencoder.low.fill_(-10.0)
+    autoencoder.high.fill_(40.0)
+    expected = autoencoder.decoder(autoencoder.encoder(x)) - (x + 10) / 50
+    torch.testing.assert_close(autoencoder(x)[0], expected)
+
+
+def test_noise_is_on_the_decoded_code_and_only_in_training():
+    autoencoder = AutoEncoder(nn.Identity(), nn.Identity(), noise=2.0)
+    residual, code = autoencoder(torch.zeros(2000, 4))
+    assert (code == 0).all()
+    assert residual.std().item() == pytest.approx(2.0, rel=0.05)
+    assert (autoencoder.eval()(torch.zeros(5, 4))[0] == 0).all()
+
+
+def test_the_target_may_be_another_view_of_the_sample():
+    target = ContrastNorm()
+    autoencoder = AutoEncoder(nn.Linear(4, 2), nn.Linear(2, 4), target=target)
+    x = torch.randn(3, 4)
+    expected = autoencoder.decoder(autoencoder.encoder(x)) - target(x)
+    torch.testing.assert_close(autoencoder(x)[0], expected)

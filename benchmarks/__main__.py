@@ -11,13 +11,19 @@ def main(arguments=None):
     options = parse(arguments)
     if not options.render:
         for name in options.tables or ["quickstart"]:
-            print(f"{name}: {TABLES[name].DESCRIPTION}", flush=True)
-            results = Results.of_table(name)
-            TABLES[name].run(results, options)
-            print(f"\n{render_table(TABLES[name], results.rows)}\n")
-            print(f"All rows are in {results.path}.")
-            write_readme()
+            measure(TABLES[name], options)
     write_readme()
+
+
+def measure(table, options):
+    print(f"{table.NAME}: {table.DESCRIPTION}", flush=True)
+    results = Results.of_table(table.NAME)
+    table.run(results, options)
+    print(f"\n{render_table(table, results.rows)}\n")
+    print(f"All rows: {results.path}")
+    if hasattr(table, "PICTURE"):
+        print(f"Picture: {table.PICTURE}")
+    print(f"The same tables: {README}", flush=True)
 
 
 def parse(arguments):

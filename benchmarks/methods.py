@@ -43,10 +43,10 @@ def on_rows(*steps):
     return make_pipeline(FunctionTransformer(as_rows), *steps)
 
 
-def pca_and_neighbors(n_components):
+def pca_and_neighbors(n_components, *steps):
     """What a user would try first: principal components and nearest neighbours."""
     pca = PCA(n_components, svd_solver="covariance_eigh")  # draws no random number
-    return on_rows(pca, NeighborDistance())
+    return on_rows(*steps, pca, NeighborDistance())
 
 
 def mnist_detectors(device, seed):
@@ -54,6 +54,10 @@ def mnist_detectors(device, seed):
     params = {"device": device, "random_state": seed}
     return {
         "PCA(50) + 5 neighbours": (pca_and_neighbors(50), ""),
+        "contrast + PCA(50) + 5 neighbours": (
+            pca_and_neighbors(50, GlobalContrastNormalizer(scale="l2")),
+            "",
+        ),
         "`DeepSVDD()`": (DeepSVDD(**params), "default"),
         "`DeepSVDD(multi_radius=True)`": (
             DeepSVDD(multi_radius=True, **params),

@@ -206,6 +206,10 @@ class BaseHypersphere(
         given = getattr(self, name)
         return value if isinstance(given, str) and given == "auto" else given
 
+    def _default_components(self, make):
+        """What "auto" means for `n_components`, given the encoder's class."""
+        return getattr(make, "default_n_components", 32)
+
     def _make_encoder(self, X, device):
         params = self.encoder_params or {}
         if isinstance(self.encoder, nn.Module):
@@ -223,8 +227,8 @@ class BaseHypersphere(
         make = self.encoder
         if make is None:
             make = MLP if X.ndim == 2 else ConvNet
-        auto = getattr(make, "default_n_components", 32)
-        encoder = make(tuple(X.shape[1:]), self._auto("n_components", auto), **params)
+        n_components = self._auto("n_components", self._default_components(make))
+        encoder = make(tuple(X.shape[1:]), n_components, **params)
         settle_statistics(encoder.to(device), X, device)
         return encoder
 

@@ -116,18 +116,20 @@ class DeepSVDD(BaseHypersphereDetector):
         so; a :class:`~sk_hypersphere.exceptions.CollapseWarning` then names the layer.
 
     n_components : int or "auto", default="auto"
-        Size of the embedding, for encoders built at fit. "auto" is the encoder's
-        `default_n_components`: 64 for the MLP, 256 for the ConvNet; 32 if it has none.
+        Size of the embedding, for encoders built at fit. "auto" is the default of the
+        encoder: 64 for the MLP; 32 for the ConvNet, or 256 if `multi_radius`, of which
+        32 are learned; 32 for encoders without a default.
 
     max_epochs : int or "auto", default="auto"
-        Epochs of training, after those of the autoencoder. "auto" is 30, or 1 after
-        pre-training.
+        Epochs of training, after those of the autoencoder. "auto" is 30, or 1 where
+        pre-training has put many spheres in place.
 
     batch_size : int, default=128
         Largest number of samples in a training batch.
 
     lr : float or "auto", default="auto"
-        Learning rate of Adam. "auto" is 1e-3, or 1e-4 after pre-training.
+        Learning rate of Adam. "auto" is 1e-3; after pre-training, it is 1e-4 for one
+        sphere and 1e-5 for many.
 
     weight_decay : float, default=1e-6
         L2 penalty of the weights, at least 0.
@@ -350,6 +352,12 @@ class DeepSVDD(BaseHypersphereDetector):
             labels = np.zeros(len(X), dtype=np.int64)
 
         has_radii = self.objective == "soft-boundary"
+        if not n_pretrain:
+            max_epochs, lr = 30, 1e-3
+        elif self.multi_radius:
+            max_epochs, lr = 1, 1e-5
+        else:
+            max_epochs, lr = 30, 1e-4
         update = partial(update_radii, nu=self.nu)
         return Plan(
             head=head,
@@ -357,8 +365,8 @@ class DeepSVDD(BaseHypersphereDetector):
             if has_radii
             else OneClassLoss(),
             y=labels,
-            max_epochs=self._auto("max_epochs", 1 if n_pretrain else 30),
-            lr=self._auto("lr", 1e-5 if n_pretrain else 1e-3),
+            max_epochs=self._auto("max_epochs", max_epochs),
+            lr=self._auto("lr", lr),
             callbacks=(AfterEpoch(update, self.warm_up_epochs),) if has_radii else (),
         )
 
@@ -373,6 +381,12 @@ class DeepSVDD(BaseHypersphereDetector):
         groups = column_or_1d(groups)
         check_consistent_length(X, groups)
         return np.unique(groups, return_inverse=True)[1]
+
+    def _default_components(self, make):
+        default = super()._default_components(make)
+        if self.multi_radius:
+            return getattr(make, "many_centers_n_components", default)
+        return default
 
     def _pretrain_epochs(self, encoder, X):
         decodable = can_decode(encoder, self.decoder)

@@ -14,7 +14,8 @@ from benchmarks.report import (
     rewrite_blocks,
 )
 from benchmarks.results import Results
-from benchmarks.tables import TABLES, multi_radius
+from benchmarks.tables import TABLES, deep_svdd, multi_radius, speed
+from sk_hypersphere import DeepSVDD
 
 
 @pytest.fixture
@@ -147,3 +148,53 @@ def test_mnist_is_read_from_the_folder_that_the_environment_names(
     mnist = load_mnist()
     assert mnist.x_train.shape == (2, 1, 28, 28)
     assert mnist.y_test.tolist() == [0]
+
+
+def test_a_mean_over_digits_waits_for_all_of_them():
+    rows = [
+        {"digit": str(digit), "method": "m", "epochs": "", "seed": "0", "auroc": "90"}
+        for digit in range(10)
+    ]
+    *_, mean = deep_svdd.render(rows).splitlines()
+    *_, mean_of_nine = deep_svdd.render(rows[:9]).splitlines()
+    assert mean == "| mean | 94.8 | 93.5 | 90.0 |"
+    assert mean_of_nine == "| mean | 94.8 | 93.5 |  |"
+
+
+def test_a_mean_over_groups_stands_beside_the_published_one():
+    rows = [
+        {
+            "group": group,
+            "method": "m",
+            "epochs": "6 + 8",
+            "seed": "0",
+            "auroc": auroc,
+            "clusters": "2",
+            "seconds": "60",
+        }
+        for group, auroc in (("6 7", "95.0"), ("2 3", "96.0"))
+    ]
+    assert "| mean of 2 digits | 94.3 | 96.3 | 95.5 |" in multi_radius.render(rows)
+
+
+def test_speed_is_the_median_of_ratios_within_rounds():
+    rows = [
+        {"case": "c", "contestant": name, "round": str(number), "seconds": seconds}
+        for number, times in enumerate([("1", "2"), ("2", "8"), ("1", "3")])
+        for name, seconds in zip((speed.BARE, speed.OURS), times, strict=True)
+    ]
+    *_, ours = speed.render(rows).splitlines()
+    assert ours == "| c | sk_hypersphere | 3000 | 3.00 | 2.50 to 3.50 | 3 |"
+
+
+def test_all_contestants_of_a_training_race_train():
+    contestants, _ = speed.train_mlp(n_rows=300, epochs=1)
+    assert all(contestant() > 0 for contestant in contestants.values())
+
+
+def test_the_bare_loop_scores_what_the_estimator_scores():
+    X = np.random.default_rng(0).standard_normal((100, 32), dtype=np.float32)
+    detector = DeepSVDD(n_components=16, max_epochs=0, random_state=0).fit(X)
+    bare = speed.bare_scores(detector.net_.module_, X)
+    ours = detector.radii_[0] ** 2 - detector.score_samples(X)
+    np.testing.assert_allclose(bare, ours, rtol=1e-5)

@@ -369,6 +369,37 @@ def test_a_pipeline_is_its_steps_one_after_the_other(estimator, X, y):
     assert_same(responses(pipeline, X), responses(alone, scaled))
 
 
+@pytest.fixture
+def with_threads():
+    """Call a function with a number of torch's threads."""
+    before = torch.get_num_threads()
+
+    def call(n_threads, function):
+        torch.set_num_threads(n_threads)
+        return function()
+
+    yield call
+    torch.set_num_threads(before)
+
+
+@law(has_net)
+def test_the_number_of_threads_does_not_matter_to_a_fit(estimator, with_threads, X, y):
+    results = [
+        with_threads(n, lambda: responses(fresh(estimator).fit(X, y), X))
+        for n in (1, 2)
+    ]
+    assert_same(*results)
+
+
+@law(has_net)
+def test_the_number_of_threads_does_not_matter_to_scores_of_images(
+    estimator, with_threads, images, image_labels
+):
+    fitted = fresh(estimator).fit(images, image_labels)
+    results = [with_threads(n, lambda: responses(fitted, images)) for n in (1, 2)]
+    assert_same(*results)
+
+
 @law(has_net)
 def test_a_random_state_instance_is_a_seed_too(estimator, X, y):
     first, second = (
@@ -427,22 +458,29 @@ def test_given_arrays_are_untouched(estimator, X, y):
 
 
 @law(has_net)
-def test_an_encoder_that_writes_into_its_input_is_refused(estimator, X, y):
-    given = np.abs(X)  # nothing to rectify, so that only the intent can show
-    encoder = rows_encoder(nn.ReLU(inplace=True))
-    with pytest.raises(
-        ValueError, match="must leave its input as it is.*inplace=False"
-    ):
-        fresh(estimator).set_params(encoder=encoder).fit(given, y)
-    np.testing.assert_array_equal(given, np.abs(X))
+@pytest.mark.parametrize(
+    "first", [nn.ReLU(inplace=True), nn.Dropout(inplace=True)], ids=["relu", "dropout"]
+)
+def test_an_encoder_that_works_in_place_leaves_arrays_untouched(estimator, first, X, y):
+    given, encoder = X.copy(), rows_encoder(first)
+    fitted = fresh(estimator).set_params(encoder=encoder).fit(given, y)
+    assert_same(responses(fitted, given), responses(fitted, given))
+    np.testing.assert_array_equal(given, X)
+    assert first.inplace
+
+
+class WritesIntoItsInput(nn.Linear):
+    def forward(self, x):
+        return super().forward(x.relu_())
 
 
 @law(has_net)
-def test_an_encoder_that_works_in_place_later_on_is_taken(estimator, X, y):
-    given = X.copy()
-    encoder = rows_encoder(nn.Linear(4, 4), nn.ReLU(inplace=True))
-    responses(fresh(estimator).set_params(encoder=encoder).fit(given, y), given)
-    np.testing.assert_array_equal(given, X)
+def test_an_encoder_whose_code_writes_into_its_input_is_refused(estimator, X, y):
+    given = np.abs(X)  # nothing to rectify, so that only the intent can show
+    encoder = WritesIntoItsInput(4, 3)
+    with pytest.raises(ValueError, match="encoder must leave its input as it is"):
+        fresh(estimator).set_params(encoder=encoder).fit(given, y)
+    np.testing.assert_array_equal(given, np.abs(X))
 
 
 @law(has_net)

@@ -88,10 +88,9 @@ def test_squared_distances_keep_their_digits_far_from_the_origin(n_centers):
     )
 
 
-@pytest.mark.parametrize("n_centers", [1, 3])
-@pytest.mark.parametrize("offset", [0.0, 1e4])
-def test_squared_distances_are_never_negative(n_centers, offset):
-    centers = torch.randn(n_centers, 16) + offset
+@pytest.mark.parametrize("n_centers", [1, 3, 100])
+def test_squared_distances_are_never_negative(n_centers):
+    centers = 100 * torch.randn(n_centers, 64)
     assert (squared_distances(centers, centers) >= 0).all()
 
 

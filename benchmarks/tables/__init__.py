@@ -1,4 +1,7 @@
-"""The tables, each with NAME, DESCRIPTION, run(results, options) and render(rows)."""
+"""The tables, each with NAME, DESCRIPTION, run(results, options) and render(rows).
+
+A table that draws has its file in PICTURE.
+"""
 
 from benchmarks.tables import deep_svdd, finch, multi_radius, quickstart, speed
 

@@ -21,7 +21,7 @@ DESCRIPTION = "Digits of 8 x 8 pixels, 0, 1 and 3 normal: all estimators and riv
 
 NORMAL_DIGITS = (0, 1, 3)
 N_SEEDS = 5
-PICTURE = FOLDER / "quickstart.png"
+PICTURE = FOLDER / f"{NAME}.png"
 N_SHOWN = 12  # images in each strip of the picture
 SHOWN = "DeepSVDD(multi_radius=True), images"
 
@@ -38,7 +38,6 @@ def run(results, options):
                 measure_detector(results, method, detector, task, seed)
             if method == SHOWN and seed == 0 and options.only in method:
                 draw(detector, task)
-                print(f"Picture: {PICTURE}")
     measure_clusterers(results, options)
 
 

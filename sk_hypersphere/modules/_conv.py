@@ -81,7 +81,10 @@ class ConvNet(nn.Module):
     torch.Size([2, 64])
     """
 
-    default_n_components = 256
+    default_n_components = 32
+    # Between many centres the fixed part tells neighbours apart. A single sphere can
+    # only shrink what it learns.
+    many_centers_n_components = 256
 
     def __init__(
         self,

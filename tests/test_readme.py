@@ -1,0 +1,25 @@
+"""The README runs, and CI runs what the README says."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_python_of_the_readme_runs_from_top_to_bottom():
+    blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    namespace = {}
+    exec("\n".join(blocks), namespace)
+    display = namespace["detector"]
+    assert len(display.centers_) == 5
+
+
+def test_the_readme_stays_short():
+    assert len(README.splitlines()) <= 150
+
+
+def test_ci_runs_the_commands_of_the_readme():
+    commands = re.findall(r"^python -m pip install .*$", README, flags=re.MULTILINE)
+    assert len(commands) == 2
+    assert "grep '^python -m pip install" in (ROOT / ".ci" / "run").read_text()

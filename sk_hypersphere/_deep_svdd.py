@@ -155,7 +155,8 @@ class DeepSVDD(BaseHypersphereDetector):
 
     random_state : int, RandomState instance or None, default=None
         Seeds weights, order of samples, dropout, pre-training and the clusterer, at
-        fit. An int gives the same bits every time.
+        fit. An int gives the same bits every time; for images, with the same number
+        of torch threads (convolutions sum their gradients in that many parts).
 
     Attributes
     ----------

@@ -34,6 +34,8 @@ class ContrastNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         dims = tuple(range(1, x.ndim))
+        # From the first value on, a constant sample is 0 to the last bit.
+        x = x - x.flatten(1)[:, :1].view(-1, *[1] * len(dims))
         x = x - x.mean(dim=dims, keepdim=True)
         contrast = x.abs().mean(dim=dims, keepdim=True)  # (n, ...) -> (n, 1, ...)
         return x / contrast.where(contrast > 0, 1.0) ** self.strength

@@ -99,6 +99,11 @@ class ConvNet(nn.Module):
     ):
         super().__init__()
         check_image_shape("ConvNet", input_shape)
+        if kernel_size % 2 == 0:
+            raise ValueError(
+                f"kernel_size must be odd, got {kernel_size}. With an even one the "
+                f"decoder could not mirror the encoder; try {kernel_size + 1}."
+            )
         n_view = min(max(n_components - n_learned, 0), math.prod(input_shape))
         self.n_learned = n_components - n_view
         self.kernel_size = kernel_size

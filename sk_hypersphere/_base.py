@@ -6,7 +6,6 @@ the output of its module is in a third, :meth:`BaseHypersphereDetector._score`.
 """
 
 from collections.abc import Callable
-from contextlib import contextmanager
 from copy import deepcopy
 from numbers import Integral, Real
 from typing import NamedTuple
@@ -23,10 +22,11 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
-from sk_hypersphere._batches import (
-    Rows,
-    map_batches,
-    shuffled,
+from sk_hypersphere._batches import Rows, map_batches, rows_at_once, shuffled
+from sk_hypersphere._checks import (
+    check_embedding,
+    resolve_device,
+    unchanged_on_error,
 )
 from sk_hypersphere._collapse import (
     collapsed_components,
@@ -38,9 +38,6 @@ from sk_hypersphere._pretrain import settle_statistics
 from sk_hypersphere._random import make_seed, seeded
 from sk_hypersphere._skorch import Run, progress_bar, train_net
 from sk_hypersphere.modules import MLP, ConvNet, Hypersphere
-
-# Bounds the memory that distances to many centres take while scoring, in numbers.
-MAX_DISTANCES = 2**23
 
 
 class Plan(NamedTuple):
@@ -147,8 +144,14 @@ class BaseHypersphere(
         """
         raise NotImplementedError
 
-    def _keep(self, X, plan):
-        """Set fitted attributes from ``self.net_``; by default there are none."""
+    def _keep(self, rows):
+        """Set fitted attributes from ``self.net_``; by default there are none.
+
+        Parameters
+        ----------
+        rows : Rows
+            Training data with the labels of the plan, on the device of training.
+        """
 
     def _fit(self, X, y=None):
         with unchanged_on_error(self):
@@ -170,14 +173,15 @@ class BaseHypersphere(
         else:
             encoder, head = self._make_encoder(X, run.device), None
         encoder.to(run.device)
-        n_components = check_embedding(encoder, X, run.device)
+        self._n_features_out = check_embedding(encoder, X, run.device)
         before = embedding_variance(encoder, X, run.device)
         plan = self._plan(encoder, head, X, y, run)
+        rows = Rows(X, plan.y, run.device)
         run.bar.total += plan.max_epochs
         net = train_net(
             Hypersphere(encoder, plan.head).to(run.device),
             plan.loss,
-            Rows(X, plan.y, run.device),
+            rows,
             run,
             max_epochs=plan.max_epochs,
             batch_size=self.batch_size,
@@ -189,7 +193,6 @@ class BaseHypersphere(
         )
         self.net_ = net
         self.n_iter_ = len(net.history)
-        self._n_features_out = n_components
         after = embedding_variance(encoder, X, run.device)
         self.diagnostics_ = {
             "initial_embedding_variance": float(before.sum()),
@@ -198,7 +201,7 @@ class BaseHypersphere(
         }
         if not np.isfinite(after).all():
             net.raise_non_finite("Embeddings became infinite or NaN")
-        self._keep(X, plan)
+        self._keep(rows)
         warn_if_collapsed(self.diagnostics_, encoder)
 
     def _auto(self, name, value):
@@ -302,12 +305,11 @@ class BaseHypersphereDetector(OutlierMixin, BaseHypersphere):
 
     def _score_batches(self, X):
         module, device = self._module()
-        batch_size = scoring_batch_size(module.head)
         return map_batches(
             lambda x: self._score(module(x).double()),
             X,
             device,
-            batch_size,
+            rows_at_once(module.head),
         )
 
     def _set_offset(self, scores):
@@ -365,82 +367,3 @@ class BaseHypersphereDetector(OutlierMixin, BaseHypersphere):
             -1 for anomalies, +1 for the rest.
         """
         return np.where(self.decision_function(X) < 0, -1, 1)
-
-
-@contextmanager
-def unchanged_on_error(estimator):
-    """Give an estimator its former attributes back if the block raises."""
-    before = vars(estimator).copy()
-    try:
-        yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise
-
-
-def resolve_device(device, fall_back=False):
-    """The torch device that a `device` parameter means on this machine.
-
-    Parameters
-    ----------
-    device : str or torch.device
-        "auto" is CUDA where there is one, else the CPU.
-
-    fall_back : bool, default=False
-        If True, a missing CUDA device is replaced by the CPU, so that a model trained
-        elsewhere can be used; otherwise it is an error.
-    """
-    has_cuda = torch.cuda.is_available()
-    if device == "auto":
-        return torch.device("cuda" if has_cuda else "cpu")
-    resolved = torch.device(device)
-    if resolved.type != "cuda" or has_cuda:
-        return resolved
-    if fall_back:
-        return torch.device("cpu")
-    raise ValueError(
-        f"device must be available on this machine, got {device!r} without a CUDA "
-        'device. Use device="auto" or device="cpu".'
-    )
-
-
-def check_embedding(encoder, X, device):
-    """Size of the embedding, from a trial on the first row.
-
-    Raises
-    ------
-    ValueError
-        If the encoder has nothing to train, writes into its input, or does not return
-        rows of numbers.
-    """
-    name = type(encoder).__name__
-    if not any(parameter.requires_grad for parameter in encoder.parameters()):
-        raise ValueError(
-            "encoder must have parameters that can be trained, got "
-            f"{name} without any. Add a layer, or set requires_grad."
-        )
-    x, _ = Rows(X[:1]).take(np.array([0]))
-    x = x.to(device)
-    version = x._version  # counts the writes
-    with torch.no_grad():
-        z = encoder.eval()(x)
-    if x._version != version:
-        raise ValueError(
-            f"encoder must leave its input as it is, but {name} writes into it. "
-            "Replace functions that end in _ at the start of its forward method."
-        )
-    if not isinstance(z, torch.Tensor) or z.shape[:-1] != (1,):
-        got = tuple(z.shape) if isinstance(z, torch.Tensor) else type(z).__name__
-        raise ValueError(
-            "encoder must map a batch to embeddings of shape (n_samples, "
-            f"n_components), got {got} from {name} for one sample. End it with "
-            "nn.Flatten() and a linear layer."
-        )
-    return z.shape[1]
-
-
-def scoring_batch_size(head):
-    """Rows to score at once, fewer where there are many centres."""
-    n_centers = len(getattr(head, "centers", [0]))
-    return int(np.clip(MAX_DISTANCES // n_centers, 256, 8192))

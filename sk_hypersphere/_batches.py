@@ -12,6 +12,9 @@ BLOCK_ROWS = 32
 # Fewer rows leave the processor idle between calls; more no longer pay.
 INFERENCE_BATCH_SIZE = 8192
 
+# Bounds the memory that distances to many centres take while scoring, in numbers.
+MAX_OUTPUTS = 2**23
+
 
 class Rows(Dataset):
     """An array and its labels, as a torch data set that can also give whole batches.
@@ -183,6 +186,12 @@ def iter_batches(function, X, device, batch_size=INFERENCE_BATCH_SIZE):
         with torch.inference_mode():
             result = function(batch)
         yield result[:n].numpy(force=True)
+
+
+def rows_at_once(head):
+    """Rows to score in one batch: fewer where a head has many outputs, `n_outputs`."""
+    n_rows = MAX_OUTPUTS // getattr(head, "n_outputs", 1) // BLOCK_ROWS * BLOCK_ROWS
+    return min(max(n_rows, BLOCK_ROWS), INFERENCE_BATCH_SIZE)
 
 
 def map_batches(function, X, device, batch_size=INFERENCE_BATCH_SIZE):

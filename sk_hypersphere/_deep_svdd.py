@@ -6,28 +6,29 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from sklearn.base import _fit_context, clone
-from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 from torch import nn
 
-from sk_hypersphere._base import BaseHypersphereDetector, Plan, scoring_batch_size
-from sk_hypersphere._batches import (
-    INFERENCE_BATCH_SIZE,
-    BatchIterator,
-    Rows,
-    iter_batches,
-    map_batches,
-)
+from sk_hypersphere._base import BaseHypersphereDetector, Plan
+from sk_hypersphere._batches import map_batches
 from sk_hypersphere._collapse import relative_spread
 from sk_hypersphere._finch import FINCH
 from sk_hypersphere._pretrain import can_decode, pretrain
 from sk_hypersphere._skorch import AfterEpoch
+from sk_hypersphere._spheres import (
+    away_from_zero,
+    cluster_means,
+    cluster_sq_radii,
+    mean_embedding,
+    member_sq_distances,
+    nearest_center,
+    set_sq_radii,
+    sq_radius,
+    update_radii,
+)
 from sk_hypersphere.losses import OneClassLoss, SoftBoundaryLoss
 from sk_hypersphere.modules import Centers
-
-# A cluster of this many members has the average of its own and the common radius.
-RADIUS_PRIOR_MEMBERS = 20
 
 
 class DeepSVDD(BaseHypersphereDetector):
@@ -362,7 +363,7 @@ class DeepSVDD(BaseHypersphereDetector):
         update = partial(update_radii, nu=self.nu)
         return Plan(
             head=head,
-            loss=SoftBoundaryLoss(len(head.centers), self.nu)
+            loss=SoftBoundaryLoss(head.n_outputs, self.nu)
             if has_radii
             else OneClassLoss(),
             y=labels,
@@ -419,10 +420,10 @@ class DeepSVDD(BaseHypersphereDetector):
         centers = away_from_zero(centers, self.center_epsilon)
         return Centers(torch.from_numpy(centers.astype(np.float32)))
 
-    def _keep(self, X, plan):
-        module, device = self._module()
-        sq_distances, labels = member_sq_distances(module, Rows(X, plan.y, device))
-        n_centers = len(module.head.centers)
+    def _keep(self, rows):
+        module, _ = self._module()
+        sq_distances, labels = member_sq_distances(module, rows)
+        n_centers = module.head.n_outputs
         if self.objective == "soft-boundary":
             sq_radii = cluster_sq_radii(sq_distances, labels, n_centers, self.nu)
         else:
@@ -433,7 +434,7 @@ class DeepSVDD(BaseHypersphereDetector):
         self.radii_ = np.sqrt(sq_radii)
         self.labels_ = labels
         self.cluster_sizes_ = np.bincount(labels, minlength=n_centers)
-        scores = self._score_batches(X)
+        scores = self._score_batches(rows.X)
         self._set_offset(scores)
         self.diagnostics_ |= {
             "mean_sq_distance": float(sq_distances.mean()),
@@ -450,124 +451,3 @@ class DeepSVDD(BaseHypersphereDetector):
 
     def _auto_offset(self, scores):
         return 0.0
-
-
-def away_from_zero(centers, epsilon):
-    """Move coordinates that are closer to 0 than `epsilon` out to it; 0 goes up."""
-    sign = np.where(centers < 0, -1.0, 1.0)
-    return sign * np.maximum(np.abs(centers), epsilon)
-
-
-def mean_embedding(encoder, X, device):
-    """Mean embedding of all samples, (p,), without keeping the embeddings."""
-    batches = iter_batches(encoder.eval(), X, device)
-    return sum(z.sum(axis=0, dtype=np.float64) for z in batches) / len(X)
-
-
-def cluster_means(embeddings, groups):
-    """Centres of clusters, and the cluster of each row in 0..k-1.
-
-    Rows in a group below 0, noise, join the cluster of the nearest centre.
-    """
-    names, labels = np.unique(groups, return_inverse=True)
-    noise = groups < 0
-    labels -= np.sum(names < 0)
-    members, labels_of = embeddings[~noise], labels[~noise]
-    order = np.argsort(labels_of, kind="stable")
-    starts = np.flatnonzero(np.diff(labels_of[order], prepend=-1))
-    sums = np.add.reduceat(members[order], starts, axis=0, dtype=np.float64)
-    centers = sums / np.bincount(labels_of)[:, None]  # (k, p)
-    if noise.any():
-        labels[noise] = pairwise_distances_argmin(embeddings[noise], centers)
-    return centers, labels
-
-
-def nearest_center(encoder, head, X, device):
-    """Sphere whose centre is nearest, for each row, (n,)."""
-    encoder.eval()
-    head.eval()
-    return map_batches(
-        lambda x: head(encoder(x)).argmin(dim=1),
-        X,
-        device,
-        scoring_batch_size(head),
-    )
-
-
-def member_sq_distances(module, rows):
-    """Squared distance of each row to its own centre, float64, and its cluster, (n,).
-
-    Parameters
-    ----------
-    module : Hypersphere
-        Encoder and centres.
-
-    rows : Rows or Subset of Rows
-        Samples with their clusters as labels.
-    """
-    module.eval()
-    sq_distances, labels = [], []
-    with torch.inference_mode():
-        for x, y in BatchIterator(rows, INFERENCE_BATCH_SIZE):
-            difference = module.encoder(x).double() - module.head.centers[y]  # (m, p)
-            sq_distances.append(difference.square().sum(dim=1).numpy(force=True))
-            labels.append(y.numpy(force=True))
-    return np.concatenate(sq_distances), np.concatenate(labels)
-
-
-def sq_radius(sq_distances, nu):
-    """Square of the (1 - nu) quantile of distances."""
-    return np.quantile(np.sqrt(sq_distances), 1 - nu) ** 2
-
-
-def cluster_sq_radii(sq_distances, labels, n_clusters, nu):
-    r"""Squared radius of each cluster, shrunk to the common one where it is small.
-
-    .. math::
-
-        R_k^2 = \frac{n_k q_k^2 + m q^2}{n_k + m}
-
-    where :math:`q_k` is the :math:`(1 - \nu)` quantile of the distances of the
-    :math:`n_k` members of cluster :math:`k` to their centre, :math:`q` that of all
-    rows, and :math:`m = 20` the number of members at which both weigh the same.
-
-    Parameters
-    ----------
-    sq_distances : ndarray of shape (n,)
-        Squared distance of each row to its own centre.
-
-    labels : ndarray of shape (n,)
-        Cluster of each row.
-
-    n_clusters : int
-        Number of clusters k; some may have no rows.
-
-    nu : float
-        Fraction of rows left outside.
-
-    Returns
-    -------
-    ndarray of shape (k,)
-    """
-    sizes = np.bincount(labels, minlength=n_clusters)
-    by_cluster = np.split(sq_distances[np.argsort(labels)], np.cumsum(sizes)[:-1])
-    own = np.array([sq_radius(d, nu) if len(d) else 0.0 for d in by_cluster])
-    common = sq_radius(sq_distances, nu)
-    prior = RADIUS_PRIOR_MEMBERS if n_clusters > 1 else 0
-    return (sizes * own + prior * common) / (sizes + prior)
-
-
-def set_sq_radii(module, sq_radii, loss=None):
-    """Write squared radii into the module, which scores, and the loss, which trains."""
-    for part in (module.head, loss):
-        if part is not None:
-            part.sq_radii.copy_(torch.from_numpy(sq_radii))
-
-
-def update_radii(net, dataset_train, nu):
-    """Estimate all radii anew from the training rows, between two epochs."""
-    module = net.module_
-    sq_distances, labels = member_sq_distances(module, dataset_train)
-    n_clusters = len(module.head.centers)
-    sq_radii = cluster_sq_radii(sq_distances, labels, n_clusters, nu)
-    set_sq_radii(module, sq_radii, net.criterion_)

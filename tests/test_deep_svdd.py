@@ -15,11 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from sk_hypersphere import DeepSVDD
-from sk_hypersphere._deep_svdd import (
-    away_from_zero,
-    cluster_means,
-    cluster_sq_radii,
-)
+from sk_hypersphere._spheres import away_from_zero, cluster_means, cluster_sq_radii
 from sk_hypersphere.exceptions import CollapseWarning, NonFiniteLossError
 from sk_hypersphere.modules import ConvNet, MNISTLeNet
 

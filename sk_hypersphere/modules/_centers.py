@@ -88,6 +88,11 @@ class Centers(nn.Module):
             self.register_buffer("centers", centers)
         self.register_buffer("sq_radii", centers.new_zeros(len(centers)))
 
+    @property
+    def n_outputs(self) -> int:
+        """Number of centres k."""
+        return len(self.centers)
+
     def forward(self, z: Tensor) -> Tensor:
         dtype = None if self.training else torch.float64
         return squared_distances(z, self.centers, dtype=dtype)

@@ -78,7 +78,7 @@ class DeepSVDD(BaseHypersphereDetector):
 
     pretrain_epochs : int or "auto", default="auto"
         Epochs of training as an autoencoder before the centres are placed. "auto" is
-        4 for images, and 0 for rows and for encoders without a decoder.
+        4 for this package's encoders of images and where a `decoder` is given, else 0.
 
     pretrain_lr : float, default=3e-3
         Peak of the learning rate of the autoencoder, which rises for 15 % of the steps
@@ -327,50 +327,54 @@ class DeepSVDD(BaseHypersphereDetector):
 
     def _plan(self, encoder, head, X, y, run):
         groups = self._check_groups(y, X)
-        n_pretrain = 0 if head else self._pretrain_epochs(encoder, X)
-        if n_pretrain:
-            run.bar.total += n_pretrain
-            pretrain(
-                encoder,
-                X,
-                run,
-                decoder=self.decoder,
-                max_epochs=n_pretrain,
-                batch_size=self.batch_size,
-                lr=self.pretrain_lr,
-                weight_decay=self.weight_decay,
-                code_penalty=self.code_penalty,
-            )
-        if head:
+        pretrain_epochs = self._pretrain_epochs(encoder)
+        if head is not None:
             labels = nearest_center(encoder, head, X, run.device)
-        elif self.multi_radius:
-            embeddings = map_batches(encoder.eval(), X, run.device)
-            if groups is None:
-                groups = self._cluster(embeddings, run)
-            centers, labels = cluster_means(embeddings, groups)
-            head = self._make_head(centers)
         else:
-            head = self._make_head(mean_embedding(encoder, X, run.device)[None])
-            labels = np.zeros(len(X), dtype=np.int64)
+            if pretrain_epochs:
+                pretrain(
+                    encoder,
+                    X,
+                    run,
+                    decoder=self.decoder,
+                    max_epochs=pretrain_epochs,
+                    batch_size=self.batch_size,
+                    lr=self.pretrain_lr,
+                    weight_decay=self.weight_decay,
+                    code_penalty=self.code_penalty,
+                )
+            centers, labels = self._place_centers(encoder, X, groups, run)
+            centers = away_from_zero(centers, self.center_epsilon)
+            head = Centers(torch.from_numpy(centers.astype(np.float32)))
 
-        has_radii = self.objective == "soft-boundary"
-        if not n_pretrain:
-            max_epochs, lr = 30, 1e-3
-        elif self.multi_radius:
-            max_epochs, lr = 1, 1e-5
+        if self.objective == "soft-boundary":
+            loss = SoftBoundaryLoss(head.n_outputs, self.nu)
+            update = partial(update_radii, nu=self.nu)
+            callbacks = (AfterEpoch(update, self.warm_up_epochs),)
         else:
-            max_epochs, lr = 30, 1e-4
-        update = partial(update_radii, nu=self.nu)
+            loss, callbacks = OneClassLoss(), ()
+
+        # Many spheres are in place once the encoder is: training moves little.
+        in_place = pretrain_epochs and self.multi_radius
+        lr_after = 1e-5 if in_place else 1e-4
         return Plan(
             head=head,
-            loss=SoftBoundaryLoss(head.n_outputs, self.nu)
-            if has_radii
-            else OneClassLoss(),
+            loss=loss,
             y=labels,
-            max_epochs=self._auto("max_epochs", max_epochs),
-            lr=self._auto("lr", lr),
-            callbacks=(AfterEpoch(update, self.warm_up_epochs),) if has_radii else (),
+            max_epochs=self._auto("max_epochs", 1 if in_place else 30),
+            lr=self._auto("lr", lr_after if pretrain_epochs else 1e-3),
+            callbacks=callbacks,
         )
+
+    def _place_centers(self, encoder, X, groups, run):
+        """Means of the embeddings, (k, p), and the cluster of each row, (n,)."""
+        if not self.multi_radius:
+            mean = mean_embedding(encoder, X, run.device)
+            return mean[None], np.zeros(len(X), dtype=np.int64)
+        embeddings = map_batches(encoder.eval(), X, run.device)
+        if groups is None:
+            groups = self._cluster(embeddings, run)
+        return cluster_means(embeddings, groups)
 
     def _check_groups(self, groups, X):
         if groups is None:
@@ -390,10 +394,12 @@ class DeepSVDD(BaseHypersphereDetector):
             return getattr(make, "many_centers_n_components", default)
         return default
 
-    def _pretrain_epochs(self, encoder, X):
-        decodable = can_decode(encoder, self.decoder)
-        epochs = self._auto("pretrain_epochs", 4 if X.ndim > 2 and decodable else 0)
-        if epochs and not decodable:
+    def _pretrain_epochs(self, encoder):
+        auto = getattr(encoder, "default_pretrain_epochs", 0)
+        if self.decoder is not None:
+            auto = 4
+        epochs = self._auto("pretrain_epochs", auto)
+        if epochs and not can_decode(encoder, self.decoder):
             raise ValueError(
                 "decoder must be given to pre-train an encoder that brings none, got "
                 f"decoder=None for {type(encoder).__name__}. Give a module from "
@@ -415,10 +421,6 @@ class DeepSVDD(BaseHypersphereDetector):
                 f"from {clusterer!r}. Loosen its parameters, or leave clusterer=None."
             )
         return groups
-
-    def _make_head(self, centers):
-        centers = away_from_zero(centers, self.center_epsilon)
-        return Centers(torch.from_numpy(centers.astype(np.float32)))
 
     def _keep(self, rows):
         module, _ = self._module()

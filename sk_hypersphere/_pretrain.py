@@ -63,6 +63,7 @@ def pretrain(
     HypersphereNet
         The fitted net of the autoencoder.
     """
+    run.bar.total += max_epochs
     noise = float(code_penalty > 0)
     if decoder is None:
         autoencoder = encoder.make_autoencoder(noise).to(run.device)

@@ -85,6 +85,7 @@ class ConvNet(nn.Module):
     # Between many centres the fixed part tells neighbours apart. A single sphere can
     # only shrink what it learns.
     many_centers_n_components = 256
+    default_pretrain_epochs = 4
 
     def __init__(
         self,
@@ -279,6 +280,7 @@ class LeNet(nn.Sequential):
     height and width of its images in pixels.
     """
 
+    default_pretrain_epochs = 4
     channels: tuple[int, ...]
     side: int
 

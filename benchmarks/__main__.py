@@ -2,7 +2,13 @@
 
 import argparse
 
-from benchmarks.report import README, render_table, rewrite_blocks
+from benchmarks.report import (
+    FRONT_PAGE,
+    README,
+    render_all,
+    render_table,
+    rewrite_blocks,
+)
 from benchmarks.results import Results
 from benchmarks.tables import TABLES
 
@@ -49,12 +55,10 @@ def parse(arguments):
 
 
 def write_readme():
-    rendered = {
-        name: render_table(table, Results.of_table(name).rows)
-        for name, table in TABLES.items()
-    }
-    text = README.read_text(encoding="utf-8")
-    README.write_text(rewrite_blocks(text, rendered), encoding="utf-8")
+    rendered = render_all(TABLES.values(), lambda name: Results.of_table(name).rows)
+    for page in (README, FRONT_PAGE):
+        text = page.read_text(encoding="utf-8")
+        page.write_text(rewrite_blocks(text, rendered), encoding="utf-8")
 
 
 if __name__ == "__main__":  # tables start processes, which import this file again

@@ -1,10 +1,11 @@
-"""Results as Markdown, and their place in README.md."""
+"""Results as Markdown, and their place in both README.md."""
 
 import re
 from pathlib import Path
 from statistics import mean, stdev
 
 README = Path(__file__).with_name("README.md")
+FRONT_PAGE = Path(__file__).parent.parent / "README.md"
 
 BLOCK = re.compile(
     r"(?P<start><!-- table: (?P<name>\S+) -->\n).*?(?P<end><!-- end -->)", re.DOTALL
@@ -16,6 +17,26 @@ def render_table(table, rows):
     if not rows:
         return f"Not measured yet: `python -m benchmarks {table.NAME}`"
     return table.render(rows)
+
+
+def render_all(tables, rows_of):
+    """What stands in each marked block, by its name.
+
+    Parameters
+    ----------
+    tables : iterable of modules
+        The tables; one with ``render_summary(rows)`` has a block NAME-summary too.
+
+    rows_of : callable
+        Rows of a table, given its name.
+    """
+    rendered = {}
+    for table in tables:
+        rows = rows_of(table.NAME)
+        rendered[table.NAME] = render_table(table, rows)
+        if hasattr(table, "render_summary"):
+            rendered[f"{table.NAME}-summary"] = table.render_summary(rows)
+    return rendered
 
 
 def rewrite_blocks(text, rendered):

@@ -7,10 +7,11 @@ from benchmarks.__main__ import parse
 from benchmarks.datasets import DATA_VARIABLE, load_mnist, small_digits_task
 from benchmarks.report import (
     BLOCK,
+    FRONT_PAGE,
     README,
     markdown_table,
     mean_and_spread,
-    render_table,
+    render_all,
     rewrite_blocks,
 )
 from benchmarks.results import Results
@@ -80,12 +81,11 @@ def test_every_table_has_a_place_in_the_readme():
     assert blocks == list(TABLES)
 
 
-def test_the_tables_in_the_readme_are_those_of_the_results():
-    rendered = {
-        name: render_table(table, Results.of_table(name).rows)
-        for name, table in TABLES.items()
-    }
-    text = README.read_text("utf-8")
+@pytest.mark.parametrize("page", [README, FRONT_PAGE], ids=["benchmarks", "front"])
+def test_the_tables_on_a_page_are_those_of_the_results(page):
+    rendered = render_all(TABLES.values(), lambda name: Results.of_table(name).rows)
+    text = page.read_text("utf-8")
+    assert BLOCK.search(text)
     assert rewrite_blocks(text, rendered) == text
 
 

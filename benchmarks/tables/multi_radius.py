@@ -21,7 +21,8 @@ DESCRIPTION = "MNIST, groups of 2, 3 and 4 digits normal: one sphere or many."
 RECIPE = Recipe(pretrain=6, train=8, warm_up=4)
 N_DRAWN = {2: 3, 3: 3, 4: 3}  # how many groups of each size are drawn
 
-# The one group that the report names, and those of our first trials.
+# The one group that the report names, and others that the default encoder for images
+# was designed with: their test labels have been looked at, those of drawn groups not.
 GIVEN_GROUPS = [(0, 1), (0, 1, 3), (2, 5, 8), (0, 1, 3, 7)]
 
 # S. Trivedi and S. Thirimanne. "Multi Radius Deep One-Class Classification". York
@@ -74,33 +75,58 @@ def render(rows):
     """AUROC with the published means; then clusters and seconds, in Markdown."""
     methods = unique((row["method"], row["epochs"]) for row in rows)
     header = [f"{method}{epochs and f', {epochs}'}" for method, epochs in methods]
-    groups = [group for group in draw_groups() if select(rows, group=name_of(group))]
+    measured = [group for group in draw_groups() if select(rows, group=name_of(group))]
     lines = []
     for size in N_DRAWN:
-        of_size = [group for group in groups if len(group) == size]
-        for group in of_size:
+        for group in groups_of(measured, size):
+            mark = " †" if group in GIVEN_GROUPS else ""
             cells = [_cell(rows, "auroc", [group], *method) for method in methods]
-            lines.append([name_of(group), "", "", *cells])
-        cells = [_cell(rows, "auroc", of_size, *method) for method in methods]
+            lines.append([name_of(group) + mark, "", "", *cells])
+        drawn = drawn_groups_of(measured, size)
+        cells = [_cell(rows, "auroc", drawn, *method) for method in methods]
         published = [f"{values[size]:.1f}" for values in PUBLISHED.values()]
         lines.append([f"mean of {size} digits", *published, *cells])
     costs = [
         [
             title,
-            _cell(rows, "clusters", groups, *method, digits=0),
-            _cell(rows, "seconds", groups, *method, digits=0),
+            _cell(rows, "clusters", measured, *method, digits=0),
+            _cell(rows, "seconds", measured, *method, digits=0),
         ]
         for title, method in zip(header, methods, strict=True)
     ]
     published = [f"published, {name}, 150 + 150" for name in PUBLISHED]
     return "\n\n".join(
         [
-            "AUROC in percent:",
+            "AUROC in percent; means are over the groups without †:",
             markdown_table(["normal digits", *published, *header], lines),
             "Means over all groups:",
             markdown_table(["method", "clusters", "seconds to fit"], costs),
         ]
     )
+
+
+def render_summary(rows):
+    """Means over the drawn groups by size: published, ours and the rivals."""
+    measured = [group for group in draw_groups() if select(rows, group=name_of(group))]
+    lines = [
+        [f"published, {name}", *[f"{means[size]:.1f}" for size in N_DRAWN]]
+        for name, means in PUBLISHED.items()
+    ]
+    for method, epochs in unique((row["method"], row["epochs"]) for row in rows):
+        if "recipe" not in method:
+            drawn = [drawn_groups_of(measured, size) for size in N_DRAWN]
+            cells = [_cell(rows, "auroc", groups, method, epochs) for groups in drawn]
+            lines.append([method, *cells])
+    header = ["AUROC in percent", *[f"{size} digits normal" for size in N_DRAWN]]
+    return markdown_table(header, lines)
+
+
+def groups_of(groups, size):
+    return [group for group in groups if len(group) == size]
+
+
+def drawn_groups_of(groups, size):
+    return [group for group in groups_of(groups, size) if group not in GIVEN_GROUPS]
 
 
 def _cell(rows, name, groups, method, epochs, digits=1):

@@ -23,6 +23,7 @@ NORMAL_DIGITS = (0, 1, 3)
 N_SEEDS = 5
 PICTURE = FOLDER / f"{NAME}.png"
 N_SHOWN = 12  # images in each strip of the picture
+N_SPHERES = 4  # more would hide the samples
 SHOWN = "DeepSVDD(multi_radius=True), images"
 
 DETECTION, CLUSTERING = "AUROC", "adjusted Rand index"
@@ -138,8 +139,9 @@ def draw(detector, task):
     figure, axes = pyplot.subplot_mosaic(
         "AAB\nAAC", figsize=(12, 6), layout="constrained"
     )
+    y = np.where(task.is_normal, 1, -1)
     EmbeddingDisplay.from_estimator(
-        detector, task.x_test, np.where(task.is_normal, 1, -1), ax=axes["A"]
+        detector, task.x_test, y, ax=axes["A"], max_spheres=N_SPHERES
     )
     axes["A"].set_title(
         f"Digits {', '.join(map(str, NORMAL_DIGITS))} are normal, others anomalies"

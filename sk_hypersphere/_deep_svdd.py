@@ -1,6 +1,7 @@
 """Deep Support Vector Data Description, with one sphere or many."""
 
 from functools import partial
+from math import ceil
 from numbers import Integral, Real
 
 import numpy as np
@@ -29,6 +30,9 @@ from sk_hypersphere._spheres import (
 )
 from sk_hypersphere.losses import OneClassLoss, SoftBoundaryLoss
 from sk_hypersphere.modules import Centers
+
+# Steps that a pre-trained encoder needs at least to move its samples into one sphere.
+LEAST_STEPS = 1000
 
 
 class DeepSVDD(BaseHypersphereDetector):
@@ -122,8 +126,9 @@ class DeepSVDD(BaseHypersphereDetector):
         32 are learned; 32 for encoders without a default.
 
     max_epochs : int or "auto", default="auto"
-        Epochs of training, after those of the autoencoder. "auto" is 30, or 1 where
-        pre-training has put many spheres in place.
+        Epochs of training, after those of the autoencoder. "auto" is 30. After
+        pre-training, it is 1 for many spheres, which are in place by then, and for one
+        sphere 30 or as many as have 1,000 batches, whichever is more.
 
     batch_size : int, default=128
         Largest number of samples in a training batch.
@@ -354,17 +359,24 @@ class DeepSVDD(BaseHypersphereDetector):
         else:
             loss, callbacks = OneClassLoss(), ()
 
-        # Many spheres are in place once the encoder is: training moves little.
-        in_place = pretrain_epochs and self.multi_radius
-        lr_after = 1e-5 if in_place else 1e-4
+        max_epochs, lr = self._schedule(len(X), pretrain_epochs)
         return Plan(
             head=head,
             loss=loss,
             y=labels,
-            max_epochs=self._auto("max_epochs", 1 if in_place else 30),
-            lr=self._auto("lr", lr_after if pretrain_epochs else 1e-3),
+            max_epochs=self._auto("max_epochs", max_epochs),
+            lr=self._auto("lr", lr),
             callbacks=callbacks,
         )
+
+    def _schedule(self, n_samples, pretrain_epochs):
+        """What "auto" means for `max_epochs` and `lr`."""
+        if not pretrain_epochs:
+            return 30, 1e-3
+        if self.multi_radius:
+            return 1, 1e-5  # the spheres are in place: training moves little
+        n_batches = ceil(n_samples / self.batch_size)
+        return max(30, ceil(LEAST_STEPS / n_batches)), 1e-4
 
     def _place_centers(self, encoder, X, groups, run):
         """Means of the embeddings, (k, p), and the cluster of each row, (n,)."""

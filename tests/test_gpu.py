@@ -1,0 +1,46 @@
+"""What a CUDA device must not change; run with ``python -m pytest -m gpu``."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from sk_hypersphere import DeepSVDD
+
+pytestmark = pytest.mark.gpu
+
+
+@pytest.fixture(scope="module")
+def X():
+    return np.random.RandomState(0).normal(size=(500, 8)).astype(np.float32)
+
+
+@pytest.mark.parametrize("multi_radius", [False, True])
+def test_scores_on_the_device_are_those_of_the_cpu(X, multi_radius):
+    params = {"multi_radius": multi_radius, "max_epochs": 0, "random_state": 0}
+    on_cpu = DeepSVDD(device="cpu", **params).fit(X)
+    on_gpu = pickle.loads(pickle.dumps(on_cpu)).set_params(device="cuda")
+    np.testing.assert_allclose(
+        on_gpu.score_samples(X), on_cpu.score_samples(X), rtol=1e-3, atol=1e-4
+    )
+
+
+def test_training_keeps_the_data_on_the_device(X):
+    detector = DeepSVDD(device="cuda", max_epochs=2, random_state=0).fit(X)
+    assert next(detector.net_.module_.parameters()).is_cuda
+    again = DeepSVDD(device="cuda", max_epochs=2, random_state=0).fit(X)
+    np.testing.assert_array_equal(detector.centers_, again.centers_)
+
+
+def test_a_pickle_of_a_model_on_the_device_holds_cpu_tensors(X):
+    detector = DeepSVDD(device="cuda", max_epochs=1, random_state=0).fit(X)
+    net = pickle.loads(pickle.dumps(detector)).net_
+    assert not any(tensor.is_cuda for tensor in net.module_.state_dict().values())
+    assert next(detector.net_.module_.parameters()).is_cuda
+
+
+def test_fitting_leaves_the_stream_of_the_device_as_it_was(X):
+    before = torch.cuda.get_rng_state()
+    DeepSVDD(device="cuda", max_epochs=1, random_state=0).fit(X)
+    assert torch.equal(before, torch.cuda.get_rng_state())

@@ -128,7 +128,7 @@ class DeepSVDD(BaseHypersphereDetector):
     max_epochs : int or "auto", default="auto"
         Epochs of training, after those of the autoencoder. "auto" is 30. After
         pre-training, it is 1 for many spheres, which are in place by then, and for one
-        sphere 30 or as many as have 1,000 batches, whichever is more.
+        sphere as many as have 1,000 batches, but at least 30 and at most 300.
 
     batch_size : int, default=128
         Largest number of samples in a training batch.
@@ -376,7 +376,7 @@ class DeepSVDD(BaseHypersphereDetector):
         if self.multi_radius:
             return 1, 1e-5  # the spheres are in place: training moves little
         n_batches = ceil(n_samples / self.batch_size)
-        return max(30, ceil(LEAST_STEPS / n_batches)), 1e-4
+        return min(max(30, ceil(LEAST_STEPS / n_batches)), 300), 1e-4
 
     def _place_centers(self, encoder, X, groups, run):
         """Means of the embeddings, (k, p), and the cluster of each row, (n,)."""

@@ -72,8 +72,9 @@ class DeepSVDD(BaseHypersphereDetector):
     clusterer : estimator with `fit_predict`, default=None
         Clusters the embeddings if `multi_radius`; a clone is fitted. None is
         ``FINCH(metric="euclidean", partition=0)``, its finest partition: many small
-        spheres follow the data best. Samples that it labels -1, noise, belong to the
-        nearest of the other clusters.
+        spheres follow the data best. Its time grows with the square of the number of
+        samples; beyond some 100,000, ``MiniBatchKMeans(1000)`` is a quicker choice.
+        Samples labelled -1, noise, belong to the nearest of the other clusters.
 
     score_rule : {"sphere", "nearest"}, default="sphere"
         "sphere" is the score above. "nearest" compares with the sphere of the nearest

@@ -14,7 +14,7 @@ from benchmarks.report import column, markdown_table, mean_and_spread, select, u
 NAME = "deep-svdd"
 DESCRIPTION = "MNIST, one digit normal: the published recipe, our defaults, PCA + kNN."
 
-RECIPE = Recipe(pretrain=10, train=20, warm_up=5)
+RECIPE = Recipe(pretrain=20, train=60, warm_up=10)
 
 # L. Ruff et al. "Deep One-Class Classification". ICML 2018, table 1.
 PUBLISHED = {

@@ -1,0 +1,106 @@
+"""The net that trains: what it costs nothing to leave as skorch has it."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from skorch.callbacks import Callback
+from torch import nn
+
+from sk_hypersphere._batches import Rows
+from sk_hypersphere._skorch import AfterEpoch, Run, progress_bar, train_net
+from sk_hypersphere.losses import OneClassLoss
+from sk_hypersphere.modules import Centers, Hypersphere
+
+
+@pytest.fixture
+def X():
+    return np.random.RandomState(0).normal(size=(100, 3)).astype(np.float32)
+
+
+def train(X, *, learnable=False, callbacks=(), weight_decay=0.0, **net_params):
+    with torch.random.fork_rng():
+        torch.random.manual_seed(0)
+        encoder = nn.Linear(3, 2)
+    head = Centers(torch.ones(1, 2), learnable=learnable)
+    run = Run(np.random.RandomState(0), torch.device("cpu"), progress_bar(0, ""))
+    return train_net(
+        Hypersphere(encoder, head),
+        OneClassLoss(),
+        Rows(X),
+        run,
+        max_epochs=3,
+        batch_size=32,
+        lr=1e-2,
+        weight_decay=weight_decay,
+        callbacks=callbacks,
+        net_params=net_params,
+    )
+
+
+class CountsBatches(Callback):
+    n_batches = 0
+
+    def on_batch_end(self, net, **kwargs):
+        self.n_batches += 1
+
+
+def weights(net):
+    return torch.cat([value.flatten() for value in net.module_.state_dict().values()])
+
+
+def test_a_callback_that_listens_to_batches_changes_no_bit(X):
+    lean, listening = train(X), train(X, callbacks=[CountsBatches()])
+    assert torch.equal(weights(lean), weights(listening))
+    np.testing.assert_allclose(
+        lean.history[:, "train_loss"], listening.history[:, "train_loss"], rtol=1e-6
+    )
+
+
+def test_a_callback_that_listens_to_batches_hears_each(X):
+    callback = CountsBatches()
+    train(X, callbacks=[callback])
+    assert callback.n_batches == 3 * 4
+
+
+def test_the_loss_in_the_history_is_the_mean_over_rows(X):
+    net = train(X, optimizer=torch.optim.SGD, lr=0.0)
+    output = net.module_(torch.from_numpy(X))
+    expected = output.mean().item()
+    assert net.history[-1, "train_loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_weight_decay_leaves_learned_centers_alone(X):
+    net = train(X, learnable=True, weight_decay=0.5)
+    decays = {
+        name: group["weight_decay"]
+        for group in net.optimizer_.param_groups
+        for name, parameter in net.module_.named_parameters()
+        if any(parameter is other for other in group["params"])
+    }
+    assert decays == {
+        "head.centers": 0.0,
+        "encoder.weight": 0.5,
+        "encoder.bias": 0.5,
+    }
+
+
+def test_after_epoch_calls_from_its_start_on(X):
+    seen = []
+    train(X, callbacks=[AfterEpoch(lambda net, rows: seen.append(len(rows)), start=2)])
+    assert seen == [100, 100]
+
+
+def test_a_pickle_holds_each_weight_once_and_trains_on(X):
+    net = train(X)
+    again = pickle.loads(pickle.dumps(net))
+    assert again.module is again.module_
+    again.partial_fit(Rows(X), np.zeros(len(X), dtype=np.int64))
+    assert len(again.history) == 6
+
+
+def test_parameters_of_the_net_replace_ours(X):
+    net = train(X, optimizer=torch.optim.SGD, max_epochs=1, batch_size=7)
+    assert isinstance(net.optimizer_, torch.optim.SGD)
+    assert (len(net.history), net.batch_size) == (1, 7)

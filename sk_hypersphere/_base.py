@@ -173,7 +173,7 @@ class BaseHypersphere(
         else:
             encoder, head = self._make_encoder(X, run.device), None
         encoder.to(run.device)
-        self._n_features_out = check_embedding(encoder, X, run.device)
+        self._n_features_out = check_embedding(encoder, X, run.device, self.batch_size)
         before = embedding_variance(encoder, X, run.device)
         plan = self._plan(encoder, head, X, y, run)
         rows = Rows(X, plan.y, run.device)

@@ -7,8 +7,13 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from sklearn.base import _fit_context, clone
+from sklearn.preprocessing import LabelEncoder
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.validation import check_consistent_length, column_or_1d
+from sklearn.utils.validation import (
+    assert_all_finite,
+    check_consistent_length,
+    column_or_1d,
+)
 from torch import nn
 
 from sk_hypersphere._base import BaseHypersphereDetector, Plan
@@ -399,7 +404,8 @@ class DeepSVDD(BaseHypersphereDetector):
             )
         groups = column_or_1d(groups)
         check_consistent_length(X, groups)
-        return np.unique(groups, return_inverse=True)[1]
+        assert_all_finite(groups, input_name="cluster_labels")
+        return LabelEncoder().fit_transform(groups)
 
     def _default_components(self, make):
         default = super()._default_components(make)

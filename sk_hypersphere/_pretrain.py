@@ -9,7 +9,9 @@ from sk_hypersphere._batches import (
     Rows,
     evenly_spaced,
     iter_batches,
+    map_batches,
 )
+from sk_hypersphere._checks import check_decoder
 from sk_hypersphere._skorch import one_cycle, train_net
 from sk_hypersphere.losses import ReconstructionLoss
 from sk_hypersphere.modules import AutoEncoder
@@ -71,7 +73,10 @@ def pretrain(
         autoencoder.low.fill_(low)
         autoencoder.high.fill_(high)
     else:
-        autoencoder = AutoEncoder(encoder, deepcopy(decoder), noise=noise)
+        decoder = deepcopy(decoder)
+        code = map_batches(encoder.eval(), X[:1], run.device)  # (1, p)
+        check_decoder(decoder.eval(), code.shape[1], X)
+        autoencoder = AutoEncoder(encoder, decoder, noise=noise)
     n_steps = max_epochs * -(-len(X) // batch_size)
     net = train_net(
         autoencoder,

@@ -357,6 +357,57 @@ def test_encoder_params_reach_the_encoder(images):
 # Trouble
 
 
+def raised_by(**params):
+    """The message with which 20 rows of 6 features are refused."""
+    X = np.random.RandomState(0).rand(20, 6)
+    fit_params = params.pop("fit_params", {})
+    with pytest.raises(ValueError) as caught:
+        DeepSVDD(**params).fit(X[: params.get("batch_size", 20)], **fit_params)
+    return str(caught.value)
+
+
+def test_an_encoder_for_other_samples_is_refused_with_their_shape():
+    message = raised_by(encoder=nn.Linear(5, 3))
+    assert "(n_samples, 6)" in message
+    assert "Fit its first layer" in message
+
+
+def test_an_encoder_without_anything_to_train_is_refused():
+    assert "Add a layer" in raised_by(encoder=nn.Identity())
+
+
+def test_an_encoder_of_maps_is_refused():
+    encoder = nn.Sequential(nn.Linear(6, 4), nn.Unflatten(1, (2, 2)))
+    assert "nn.Flatten()" in raised_by(encoder=encoder)
+
+
+def test_batch_normalisation_of_single_rows_is_refused():
+    encoder = nn.Sequential(nn.Linear(6, 3), nn.BatchNorm1d(3))
+    assert "n_samples=1" in raised_by(encoder=encoder, batch_size=1)
+
+
+def test_a_decoder_to_other_samples_is_refused_with_both_shapes():
+    encoder = nn.Linear(6, 3)
+    message = raised_by(encoder=encoder, decoder=nn.Linear(3, 5))
+    assert "got (2, 5) from Linear" in message
+    assert "Fit its first layer" in raised_by(encoder=encoder, decoder=nn.Linear(4, 6))
+
+
+def test_a_device_that_does_not_exist_is_refused():
+    assert "got 'tpu7'" in raised_by(device="tpu7")
+
+
+def test_parameters_for_a_ready_encoder_are_refused():
+    params = {"encoder": nn.Linear(6, 2), "encoder_params": {"bias": False}}
+    assert "leave encoder_params empty" in raised_by(**params)
+
+
+def test_missing_cluster_labels_are_refused():
+    fit_params = {"cluster_labels": np.full(20, np.nan)}
+    message = raised_by(multi_radius=True, fit_params=fit_params)
+    assert "cluster_labels contains NaN" in message
+
+
 def test_strong_weight_decay_collapses_the_sphere_and_the_warning_names_layers():
     X = np.random.RandomState(0).normal(size=(200, 2))
     detector = DeepSVDD(weight_decay=10, max_epochs=500, random_state=0)

@@ -222,8 +222,7 @@ class LowFrequencies(nn.Module):
         self.n_components = n_components
         self.scale = math.sqrt(variance / math.prod(input_shape))
         self.normalize = nn.BatchNorm2d(n_channels, eps=1e-12, affine=False)
-        n_pairs = -(-n_components // n_channels)
-        basis = cosine_basis(height, width)[:, :n_pairs]
+        basis = cosine_basis(height, width, -(-n_components // n_channels))
         self.register_buffer("basis", self.scale * basis, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -231,18 +230,20 @@ class LowFrequencies(nn.Module):
         return view.transpose(1, 2).flatten(1)[:, : self.n_components]
 
 
-def cosine_basis(height: int, width: int) -> Tensor:
-    """Orthonormal cosine transform of images, (height * width, frequencies).
+def cosine_basis(height: int, width: int, n_frequencies: int) -> Tensor:
+    """Lowest frequencies of the orthonormal cosine transform of images.
 
-    Columns are sorted by the squared frequency, lowest first.
+    Returns
+    -------
+    Tensor of shape (height * width, n_frequencies)
+        Columns of length 1, sorted by the squared frequency, lowest first.
     """
-    rows, columns = cosines(height), cosines(width)
-    basis = torch.einsum("iu,jv->ijuv", rows, columns)
-    u, v = torch.meshgrid(
-        torch.arange(height) / height, torch.arange(width) / width, indexing="ij"
-    )
-    order = (u.square() + v.square()).flatten().argsort(stable=True)
-    return basis.reshape(height * width, height * width)[:, order]
+    u, v = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    sq_frequencies = (u / height).square() + (v / width).square()
+    lowest = sq_frequencies.flatten().argsort(stable=True)[:n_frequencies]
+    rows = cosines(height)[:, u.flatten()[lowest]]  # (height, n_frequencies)
+    columns = cosines(width)[:, v.flatten()[lowest]]  # (width, n_frequencies)
+    return (rows[:, None] * columns).flatten(0, 1)
 
 
 def cosines(n: int) -> Tensor:

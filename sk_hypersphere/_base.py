@@ -5,7 +5,7 @@ it learned in another, :meth:`BaseHypersphere._keep`, and a detector says how ab
 the output of its module is in a third, :meth:`BaseHypersphereDetector._score`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from numbers import Integral, Real
 from typing import NamedTuple
@@ -53,7 +53,7 @@ class Plan(NamedTuple):
     y: np.ndarray | None = None
     max_epochs: int = 0
     lr: float = 1e-3
-    callbacks: tuple = ()
+    callbacks: Sequence = ()
     sampler: Callable = shuffled
 
 

@@ -21,7 +21,7 @@ from sk_hypersphere._batches import map_batches
 from sk_hypersphere._collapse import relative_spread
 from sk_hypersphere._finch import FINCH
 from sk_hypersphere._pretrain import can_decode, pretrain
-from sk_hypersphere._skorch import AfterEpoch
+from sk_hypersphere._skorch import AfterEpoch, LowerLearningRate
 from sk_hypersphere._spheres import (
     away_from_zero,
     cluster_means,
@@ -140,8 +140,9 @@ class DeepSVDD(BaseHypersphereDetector):
         Largest number of samples in a training batch.
 
     lr : float or "auto", default="auto"
-        Learning rate of Adam. "auto" is 1e-3; after pre-training, it is 1e-4 for one
-        sphere and 1e-5 for many.
+        Learning rate of Adam. "auto" is 1e-3, and 1e-4 for the last 30 % of the epochs;
+        after pre-training, it is 1e-4 for one sphere and 1e-5 for many. A number is
+        kept throughout, unless a callback changes it.
 
     weight_decay : float, default=1e-6
         L2 penalty of the weights, at least 0.
@@ -361,9 +362,11 @@ class DeepSVDD(BaseHypersphereDetector):
         if self.objective == "soft-boundary":
             loss = SoftBoundaryLoss(head.n_outputs, self.nu)
             update = partial(update_radii, nu=self.nu)
-            callbacks = (AfterEpoch(update, self.warm_up_epochs),)
+            callbacks = [AfterEpoch(update, self.warm_up_epochs)]
         else:
-            loss, callbacks = OneClassLoss(), ()
+            loss, callbacks = OneClassLoss(), []
+        if self.lr == "auto" and not pretrain_epochs:
+            callbacks.append(LowerLearningRate())
 
         max_epochs, lr = self._schedule(len(X), pretrain_epochs)
         return Plan(

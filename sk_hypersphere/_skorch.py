@@ -142,6 +142,22 @@ class AfterEpoch(Callback):
             self.function(net, dataset_train)
 
 
+class LowerLearningRate(Callback):
+    """Divide the learning rate by ten after the first `share` of the epochs.
+
+    Small steps at the end take out most of what depends on the seed. skorch's
+    LRScheduler could do it too, but listens to every batch.
+    """
+
+    def __init__(self, share=0.7):
+        self.share = share
+
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) == round(self.share * net.max_epochs):
+            for group in net.optimizer_.param_groups:
+                group["lr"] /= 10
+
+
 def one_cycle(max_lr, n_steps):
     """Learning rate that rises for 15 % of the steps and then falls to nearly 0."""
     return LRScheduler(

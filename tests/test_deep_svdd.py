@@ -354,6 +354,13 @@ def test_encoder_params_reach_the_encoder(images):
     assert encoder.shapes[-1] == (4, 6, 6)
 
 
+@pytest.mark.parametrize("lr, last", [("auto", 1e-4), (0.01, 0.01)])
+def test_only_an_automatic_learning_rate_falls(three_blobs, lr, last):
+    X, _ = three_blobs
+    net = DeepSVDD(lr=lr, **SMALL).fit(X).net_
+    assert net.optimizer_.param_groups[0]["lr"] == pytest.approx(last)
+
+
 # Trouble
 
 
@@ -410,7 +417,7 @@ def test_missing_cluster_labels_are_refused():
 
 def test_strong_weight_decay_collapses_the_sphere_and_the_warning_names_layers():
     X = np.random.RandomState(0).normal(size=(200, 2))
-    detector = DeepSVDD(weight_decay=10, max_epochs=500, random_state=0)
+    detector = DeepSVDD(weight_decay=10, lr=1e-3, max_epochs=500, random_state=0)
     with pytest.warns(CollapseWarning, match=r"0 \(Linear\), 2 \(Linear\)"):
         detector.fit(X)
     assert detector.diagnostics_["distance_spread"] < 0.02

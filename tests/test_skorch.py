@@ -9,7 +9,13 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from sk_hypersphere._batches import Rows
-from sk_hypersphere._skorch import AfterEpoch, Run, progress_bar, train_net
+from sk_hypersphere._skorch import (
+    AfterEpoch,
+    LowerLearningRate,
+    Run,
+    progress_bar,
+    train_net,
+)
 from sk_hypersphere.losses import OneClassLoss
 from sk_hypersphere.modules import Centers, Hypersphere
 
@@ -90,6 +96,12 @@ def test_after_epoch_calls_from_its_start_on(X):
     seen = []
     train(X, callbacks=[AfterEpoch(lambda net, rows: seen.append(len(rows)), start=2)])
     assert seen == [100, 100]
+
+
+def test_the_learning_rate_is_lowered_once(X):
+    net = train(X, callbacks=[LowerLearningRate(share=0.5)], max_epochs=6)
+    assert net.optimizer_.param_groups[0]["lr"] == pytest.approx(1e-3)
+    assert not net._listens_to_batches()
 
 
 def test_a_pickle_holds_each_weight_once_and_trains_on(X):

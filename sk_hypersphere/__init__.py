@@ -1,7 +1,7 @@
 """Deep anomaly detection with hyperspheres, as scikit-learn estimators.
 
-An encoder maps samples to embeddings; centres sit in that space; training pulls normal
-samples to their centre; the distance to the centres is the score.
+An encoder maps samples to embeddings; centers sit in that space; training pulls normal
+samples to their center; the distance to the centers is the score.
 """
 
 from sk_hypersphere._deep_svdd import DeepSVDD

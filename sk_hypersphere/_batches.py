@@ -12,7 +12,7 @@ BLOCK_ROWS = 32
 # Fewer rows leave the processor idle between calls; more no longer pay.
 INFERENCE_BATCH_SIZE = 8192
 
-# Bounds the memory that distances to many centres take while scoring, in numbers.
+# Bounds the memory that distances to many centers take while scoring, in numbers.
 MAX_OUTPUTS = 2**23
 
 
@@ -84,7 +84,7 @@ def fits(X, device):
 def even_batches(n, batch_size):
     """Bounds of consecutive batches of nearly equal size, at most `batch_size`.
 
-    No batch is left with a single row, which batch normalisation could not train on,
+    No batch is left with a single row, which batch normalization could not train on,
     unless there is no other.
 
     Examples

@@ -60,7 +60,7 @@ def check_embedding(encoder, X, device, batch_size):
     ------
     ValueError
         If the encoder has nothing to train, cannot take the samples, writes into its
-        input, does not return rows of numbers, or normalises batches of one row.
+        input, does not return rows of numbers, or normalizes batches of one row.
     """
     name = type(encoder).__name__
     if not any(parameter.requires_grad for parameter in encoder.parameters()):

@@ -18,7 +18,7 @@ TOLERATED_COMPONENTS = 0.1
 # or if the variance has fallen to this share
 SHRUNK_SHARE = 0.01
 
-# and the standard deviation of the distances to the centres to this share of their
+# and the standard deviation of the distances to the centers to this share of their
 # mean. Data of p independent components have about 1 / sqrt(2 p).
 LEAST_SPREAD = 0.02
 
@@ -71,7 +71,7 @@ def warn_if_collapsed(diagnostics, encoder):
     if share > TOLERATED_COMPONENTS:
         symptom = f"{share:.0%} of the components of the embedding no longer vary"
     elif shrunk and spread < LEAST_SPREAD:
-        symptom = f"distances to the centres differ by {spread:.2g} of their mean"
+        symptom = f"distances to the centers differ by {spread:.2g} of their mean"
     else:
         return
     suspects = [

@@ -43,7 +43,7 @@ LEAST_STEPS = 1000
 class DeepSVDD(BaseHypersphereDetector):
     r"""Deep Support Vector Data Description, with one sphere or many.
 
-    An encoder :math:`f` learns to map training samples close to fixed centres
+    An encoder :math:`f` learns to map training samples close to fixed centers
     :math:`c_k`; what falls outside every sphere is an anomaly. A sample scores
 
     .. math::
@@ -53,7 +53,7 @@ class DeepSVDD(BaseHypersphereDetector):
     where :math:`R_k` is the radius of sphere :math:`k`: the score is positive inside
     a sphere, negative outside all of them, and lower the more abnormal. With one
     common radius, as ``objective="one-class"`` has, this ranks samples by their
-    distance to the nearest centre.
+    distance to the nearest center.
 
     Training minimises :class:`~sk_hypersphere.losses.OneClassLoss` or
     :class:`~sk_hypersphere.losses.SoftBoundaryLoss`. It wants training data that is
@@ -62,7 +62,7 @@ class DeepSVDD(BaseHypersphereDetector):
     Parameters
     ----------
     objective : {"one-class", "soft-boundary"}, default="one-class"
-        What is minimised. "one-class" pulls every sample to its centre and gives all
+        What is minimised. "one-class" pulls every sample to its center and gives all
         spheres one radius. "soft-boundary" lets samples be inside and gives every
         sphere its own radius.
 
@@ -83,11 +83,11 @@ class DeepSVDD(BaseHypersphereDetector):
 
     score_rule : {"sphere", "nearest"}, default="sphere"
         "sphere" is the score above. "nearest" compares with the sphere of the nearest
-        centre alone, also where the sample is inside another, larger sphere. They
+        center alone, also where the sample is inside another, larger sphere. They
         differ where radii do.
 
     pretrain_epochs : int or "auto", default="auto"
-        Epochs of training as an autoencoder before the centres are placed. "auto" is
+        Epochs of training as an autoencoder before the centers are placed. "auto" is
         4 for this package's encoders of images and where a `decoder` is given, else 0.
 
     pretrain_lr : float, default=3e-3
@@ -109,7 +109,7 @@ class DeepSVDD(BaseHypersphereDetector):
         From then on radii are estimated once an epoch, from all members.
 
     center_epsilon : float, default=0.1
-        Least magnitude of the coordinates of a centre, at least 0. A coordinate at 0
+        Least magnitude of the coordinates of a center, at least 0. A coordinate at 0
         could be met by zero weights, which is a way to collapse.
 
     contamination : float or "auto", default="auto"
@@ -122,7 +122,7 @@ class DeepSVDD(BaseHypersphereDetector):
         ``encoder(input_shape, n_components, **encoder_params)``. None is
         :class:`~sk_hypersphere.modules.MLP` for rows and
         :class:`~sk_hypersphere.modules.ConvNet` for images. Where a bias (as the MLP
-        has), a learned shift of a normalisation or a bounded activation lets the
+        has), a learned shift of a normalization or a bounded activation lets the
         encoder map everything to one point, long training or strong weight decay does
         so; a :class:`~sk_hypersphere.exceptions.CollapseWarning` then names the layer.
 
@@ -174,7 +174,7 @@ class DeepSVDD(BaseHypersphereDetector):
     Attributes
     ----------
     centers_ : ndarray of shape (n_centers, n_components)
-        Centres of the spheres: means of the embeddings of their members before
+        Centers of the spheres: means of the embeddings of their members before
         training.
 
     radii_ : ndarray of shape (n_centers,)
@@ -202,7 +202,7 @@ class DeepSVDD(BaseHypersphereDetector):
         "initial_embedding_variance" and "embedding_variance", before and after
         training, in squared units; "collapsed_components", the share of components
         whose variance fell to a millionth; of the training samples,
-        "mean_sq_distance" to their centres, "distance_spread", the standard
+        "mean_sq_distance" to their centers, "distance_spread", the standard
         deviation of the distances over their mean, and "n_distinct_scores".
 
     input_shape_ : tuple of int

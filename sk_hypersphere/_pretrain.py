@@ -94,10 +94,10 @@ def pretrain(
 
 
 def settle_statistics(encoder, X, device):
-    """Set the running statistics of normalisation layers to those of the data.
+    """Set the running statistics of normalization layers to those of the data.
 
     They start at mean 0 and variance 1 and approach the data only step by step.
-    Centres placed before they arrive would not be where training, with the statistics
+    Centers placed before they arrive would not be where training, with the statistics
     of its batches, finds the samples. At most 4,096 rows are used, evenly spaced.
     """
     rows = Rows(X[evenly_spaced(len(X), 4096)], device=device)

@@ -6,7 +6,7 @@ from threading import RLock
 import numpy as np
 import torch
 
-# Weight initialisation and dropout draw from torch's global stream and take no
+# Weight initialization and dropout draw from torch's global stream and take no
 # generator. Forking that stream is not safe between threads, so that fits of several
 # threads take turns; on a CPU they would gain nothing from running side by side.
 _global_stream = RLock()

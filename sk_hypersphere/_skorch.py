@@ -26,7 +26,7 @@ class HypersphereNet(NeuralNet):
 
     Losses are kept on the device and written to the history once an epoch. Batches are
     recorded one by one, as skorch does, where a callback listens to them or the
-    optimiser needs a closure. An epoch whose loss is not finite ends training, and the
+    optimizer needs a closure. An epoch whose loss is not finite ends training, and the
     weights go back to the last that gave a finite loss.
     """
 
@@ -197,7 +197,7 @@ def train_net(
     ----------
     module : nn.Module
         What is trained. A parameter named ``head.centers`` is exempt from weight decay,
-        which would pull the centres to the origin.
+        which would pull the centers to the origin.
 
     loss : nn.Module
         Called as ``loss(module(X), y)`` for every batch.

@@ -29,9 +29,9 @@ def mean_embedding(encoder, X, device):
 
 
 def cluster_means(embeddings, groups):
-    """Centres of clusters, and the cluster of each row in 0..k-1.
+    """Centers of clusters, and the cluster of each row in 0..k-1.
 
-    Rows in a group below 0, noise, join the cluster of the nearest centre.
+    Rows in a group below 0, noise, join the cluster of the nearest center.
     """
     names, labels = np.unique(groups, return_inverse=True)
     noise = groups < 0
@@ -47,7 +47,7 @@ def cluster_means(embeddings, groups):
 
 
 def nearest_center(encoder, head, X, device):
-    """Sphere whose centre is nearest, for each row, (n,)."""
+    """Sphere whose center is nearest, for each row, (n,)."""
     encoder.eval()
     head.eval()
     return map_batches(
@@ -59,12 +59,12 @@ def nearest_center(encoder, head, X, device):
 
 
 def member_sq_distances(module, rows):
-    """Squared distance of each row to its own centre, float64, and its cluster, (n,).
+    """Squared distance of each row to its own center, float64, and its cluster, (n,).
 
     Parameters
     ----------
     module : Hypersphere
-        Encoder and centres.
+        Encoder and centers.
 
     rows : Rows or Subset of Rows
         Samples with their clusters as labels.
@@ -92,13 +92,13 @@ def cluster_sq_radii(sq_distances, labels, n_clusters, nu):
         R_k^2 = \frac{n_k q_k^2 + m q^2}{n_k + m}
 
     where :math:`q_k` is the :math:`(1 - \nu)` quantile of the distances of the
-    :math:`n_k` members of cluster :math:`k` to their centre, :math:`q` that of all
+    :math:`n_k` members of cluster :math:`k` to their center, :math:`q` that of all
     rows, and :math:`m = 20` the number of members at which both weigh the same.
 
     Parameters
     ----------
     sq_distances : ndarray of shape (n,)
-        Squared distance of each row to its own centre.
+        Squared distance of each row to its own center.
 
     labels : ndarray of shape (n,)
         Cluster of each row.

@@ -36,13 +36,13 @@ def images():
 
 
 def naive_sq_distances(detector, X):
-    """Squared distance of each row to each centre by a double loop, in float64."""
+    """Squared distance of each row to each center by a double loop, in float64."""
     embeddings = detector.transform(X).astype(np.float64)
     centers = detector.centers_.astype(np.float64)
     return np.array([[np.sum((z - c) ** 2) for c in centers] for z in embeddings])
 
 
-# Centres
+# Centers
 
 
 def test_coordinates_near_zero_move_out_to_epsilon_and_zero_goes_up():

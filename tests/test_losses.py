@@ -44,7 +44,7 @@ def with_radii(nu, sq_radii):
 
 RADII = [1.0, 2.5, 0.25, 4.0]
 
-# Losses of squared distances to four centres, each with its formula.
+# Losses of squared distances to four centers, each with its formula.
 LOSSES = [
     pytest.param(OneClassLoss(), one_class, id="OneClassLoss"),
     *[
@@ -64,7 +64,7 @@ EVERY_LOSS = pytest.mark.parametrize(("loss", "formula"), LOSSES)
 
 
 def draw(seed, n=12, labels=(0, 1, 2, 3)):
-    """Squared distances of n rows to 4 centres in float64, and labels."""
+    """Squared distances of n rows to 4 centers in float64, and labels."""
     rng = np.random.RandomState(seed)
     sq_distances = torch.from_numpy(rng.gamma(2.0, size=(n, 4)))
     return sq_distances, torch.from_numpy(rng.choice(labels, n))
@@ -107,7 +107,7 @@ def test_the_gradient_is_finite_at_distance_0(loss, formula):
 
 
 @EVERY_LOSS
-def test_only_the_own_centre_has_a_gradient(loss, formula):
+def test_only_the_own_center_has_a_gradient(loss, formula):
     sq_distances, y = draw(0)
     loss(sq_distances.requires_grad_(), y).backward()
     own = torch.nn.functional.one_hot(y, 4).bool()
@@ -128,7 +128,7 @@ def test_a_loss_has_no_parameters_to_train(loss, formula):
     assert [*loss.parameters()] == []
 
 
-def test_one_class_with_one_centre_is_the_mean_squared_distance():
+def test_one_class_with_one_center_is_the_mean_squared_distance():
     sq_distances = draw(0)[0][:, :1]
     y = torch.zeros(len(sq_distances), dtype=torch.int64)
     assert OneClassLoss()(sq_distances, y) == sq_distances.mean()

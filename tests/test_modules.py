@@ -94,7 +94,7 @@ def test_squared_distances_are_never_negative(n_centers):
     assert (squared_distances(centers, centers) >= 0).all()
 
 
-def test_the_distance_to_a_single_centre_is_exact():
+def test_the_distance_to_a_single_center_is_exact():
     z, center = torch.randn(9, 4), torch.randn(1, 4)
     expected = (z - center).square().sum(dim=1, keepdim=True)
     assert torch.equal(squared_distances(z, center), expected)
@@ -111,7 +111,7 @@ def test_gradients_of_squared_distances_are_right_also_at_distance_0(n_centers):
 
 
 @pytest.mark.parametrize("n_centers", [1, 3])
-def test_gradients_reach_embeddings_and_centres(n_centers):
+def test_gradients_reach_embeddings_and_centers(n_centers):
     z = torch.randn(5, 4, dtype=torch.float64, requires_grad=True)
     centers = torch.randn(n_centers, 4, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(squared_distances, (z, centers))
@@ -122,11 +122,11 @@ def test_distances_have_the_type_of_the_embedding():
     assert squared_distances(torch.randn(2, 4).double(), centers).dtype == torch.float64
 
 
-# Centres.
+# Centers.
 
 
 @pytest.mark.parametrize("learnable", [False, True])
-def test_centres_are_learned_only_if_learnable(learnable):
+def test_centers_are_learned_only_if_learnable(learnable):
     head = Centers(torch.randn(3, 4), learnable=learnable)
     assert [name for name, _ in head.named_parameters()] == ["centers"] * learnable
     assert {*head.state_dict()} == {"centers", "sq_radii"}

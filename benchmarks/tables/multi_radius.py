@@ -183,7 +183,7 @@ def _run_paper(results, options, task, key, recipe):
 
 
 def nearness(model, X):
-    """Minus the distance to the nearest centre: a ranking without radii."""
+    """Minus the distance to the nearest center: a ranking without radii."""
     centers = model[-1].centers_
     return -pairwise_distances_argmin_min(model.transform(X), centers)[1]
 

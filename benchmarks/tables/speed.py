@@ -1,6 +1,6 @@
 """Training and scoring beside a bare torch loop, as ratios.
 
-The bare loop is the fastest that does the same sums: the same network, loss, optimiser
+The bare loop is the fastest that does the same sums: the same network, loss, optimizer
 and batches, indexed from one tensor, with the loss read once an epoch. One round runs
 all contestants of a case in random order; ratios are taken within rounds. Time is that
 of this process on one thread, so that others on the machine disturb little.
@@ -155,7 +155,7 @@ def _detector(encoder, encoder_params, *, n_components, max_epochs, **params):
 
 
 def _training(X, encoder, encoder_params, *, n_components, batch_size, epochs):
-    """Contestants that train the same network from the same weights and centre."""
+    """Contestants that train the same network from the same weights and center."""
     detector = _detector(
         encoder, encoder_params, n_components=n_components, max_epochs=0
     ).fit(X)
@@ -227,7 +227,7 @@ def bare_training_seconds(
 
 
 def bare_scores(module, X):
-    """Squared distances to the centre in plain torch."""
+    """Squared distances to the center in plain torch."""
     with torch.inference_mode():
         return torch.cat(
             [

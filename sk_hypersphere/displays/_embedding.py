@@ -13,7 +13,7 @@ from sklearn.utils import (
     column_or_1d,
 )
 
-# Okabe and Ito's blue and vermilion: told apart with every common colour blindness.
+# Okabe and Ito's blue and vermilion: told apart with every common color blindness.
 _NORMAL_COLOR = "#0072B2"
 _ANOMALY_COLOR = "#D55E00"
 

@@ -5,12 +5,12 @@ from torch import Tensor, nn
 
 
 def own_sq_distances(sq_distances: Tensor, y: Tensor) -> Tensor:
-    """Squared distance of every row to the centre of its own cluster.
+    """Squared distance of every row to the center of its own cluster.
 
     Parameters
     ----------
     sq_distances : Tensor of shape (n, k)
-        Squared distances to the k centres.
+        Squared distances to the k centers.
 
     y : Tensor of shape (n,)
         Cluster of each row, in 0..k-1.
@@ -25,16 +25,16 @@ def own_sq_distances(sq_distances: Tensor, y: Tensor) -> Tensor:
 
 
 class OneClassLoss(nn.Module):
-    r"""Pull every row to the centre of its cluster.
+    r"""Pull every row to the center of its cluster.
 
     .. math::
 
         \mathcal{L} = \frac{1}{n} \sum_{i=1}^{n} \lVert f(x_i) - c_{y_i} \rVert^2
 
     where :math:`n` is the number of rows in the batch, :math:`f` the encoder,
-    :math:`y_i` the cluster of row :math:`i` and :math:`c_k` the centre of cluster
+    :math:`y_i` the cluster of row :math:`i` and :math:`c_k` the center of cluster
     :math:`k`. One cluster gives the objective of One-Class Deep SVDD [1]_; its weight
-    decay belongs to the optimiser.
+    decay belongs to the optimizer.
 
     References
     ----------
@@ -63,7 +63,7 @@ class SoftBoundaryLoss(nn.Module):
 
     where :math:`K` is the number of clusters present in the batch, :math:`n_k` the
     number of its rows in cluster :math:`k`, :math:`y_i` the cluster of row :math:`i`,
-    :math:`f` the encoder, :math:`c_k` and :math:`R_k` the centre and the radius of
+    :math:`f` the encoder, :math:`c_k` and :math:`R_k` the center and the radius of
     cluster :math:`k`, and :math:`\nu` the price of a row outside. Every cluster weighs
     the same, whatever its size. One cluster gives the soft boundary of [1]_; several
     give [2]_, read as its pseudo-code does.

@@ -1,4 +1,4 @@
-"""From embeddings to squared distances to centres."""
+"""From embeddings to squared distances to centers."""
 
 import torch
 from torch import Tensor, nn
@@ -7,16 +7,16 @@ from torch import Tensor, nn
 def squared_distances(
     z: Tensor, centers: Tensor, *, dtype: torch.dtype | None = None
 ) -> Tensor:
-    r"""Squared Euclidean distances between embeddings and centres.
+    r"""Squared Euclidean distances between embeddings and centers.
 
     .. math::
 
         d_{ik} = \lVert z_i - c_k \rVert^2
                = \lVert z_i \rVert^2 + \lVert c_k \rVert^2 - 2 z_i^\top c_k
 
-    after both sides are shifted so that the centres :math:`c_k` have mean 0. The
+    after both sides are shifted so that the centers :math:`c_k` have mean 0. The
     shift changes no distance, but keeps the digits that the expanded form would lose
-    far from the origin. For a single centre the differences are squared themselves. No
+    far from the origin. For a single center the differences are squared themselves. No
     array of shape (n, k, p) is made.
 
     Parameters
@@ -25,7 +25,7 @@ def squared_distances(
         Embeddings.
 
     centers : Tensor of shape (k, p)
-        Centres.
+        Centers.
 
     dtype : torch.dtype, default=None
         Type in which is summed, and of the result; None is that of `z`.
@@ -51,7 +51,7 @@ def squared_distances(
 
 
 class Centers(nn.Module):
-    """Centres of hyperspheres: a head that maps embeddings to squared distances.
+    """Centers of hyperspheres: a head that maps embeddings to squared distances.
 
     In evaluation mode distances are summed in float64, so that scores keep their last
     digits.
@@ -59,16 +59,16 @@ class Centers(nn.Module):
     Parameters
     ----------
     centers : Tensor of shape (k, p)
-        Where the centres are, or start.
+        Where the centers are, or start.
 
     learnable : bool, default=False
-        If True the centres are a parameter, moved by the optimiser; otherwise a
+        If True the centers are a parameter, moved by the optimizer; otherwise a
         buffer, which stays.
 
     Attributes
     ----------
     centers : Tensor of shape (k, p)
-        The centres.
+        The centers.
 
     sq_radii : Tensor of shape (k,)
         Squared radii of the spheres around them, a buffer; 0 at first.
@@ -90,7 +90,7 @@ class Centers(nn.Module):
 
     @property
     def n_outputs(self) -> int:
-        """Number of centres k."""
+        """Number of centers k."""
         return len(self.centers)
 
     def forward(self, z: Tensor) -> Tensor:

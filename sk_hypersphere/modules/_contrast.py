@@ -1,10 +1,10 @@
-"""Contrast normalisation as a layer."""
+"""Contrast normalization as a layer."""
 
 from torch import Tensor, nn
 
 
 class ContrastNorm(nn.Module):
-    r"""Global contrast normalisation: every sample to mean 0 and like contrast.
+    r"""Global contrast normalization: every sample to mean 0 and like contrast.
 
     .. math::
 

@@ -1,8 +1,8 @@
 """Encoders for images, none of which can collapse a hypersphere by a bias.
 
-Every convolution and linear layer is without bias, every batch normalisation without
+Every convolution and linear layer is without bias, every batch normalization without
 learned shift and scale, and no activation is bounded: with these the constant map onto
-the centre is out of reach (L. Ruff et al. "Deep One-Class Classification". ICML 2018,
+the center is out of reach (L. Ruff et al. "Deep One-Class Classification". ICML 2018,
 propositions 2 and 3).
 """
 
@@ -28,7 +28,7 @@ def check_image_shape(name: str, input_shape: tuple[int, ...]) -> None:
 
 
 def normalized(n_channels: int, negative_slope: float) -> list[nn.Module]:
-    """Batch normalisation without learned shift and scale, then leaky ReLU."""
+    """Batch normalization without learned shift and scale, then leaky ReLU."""
     return [
         nn.BatchNorm2d(n_channels, eps=1e-4, affine=False),
         nn.LeakyReLU(negative_slope),
@@ -43,9 +43,9 @@ class ConvNet(nn.Module):
         f(x) = \bigl[\, g(t_1(x)) \,;\; v(t_{1/2}(x)) \,\bigr]
 
     The learned part :math:`g` are convolutions and one linear layer upon the image
-    after contrast normalisation :math:`t_1`. It knows the shapes that it was trained
+    after contrast normalization :math:`t_1`. It knows the shapes that it was trained
     on, but little of what lies off them. The fixed part :math:`v`, the low frequencies
-    of the image with half of its contrast normalised, :math:`t_{1/2}`, keeps plain
+    of the image with half of its contrast normalized, :math:`t_{1/2}`, keeps plain
     distances between images in the embedding. Together they separate better than
     either.
 
@@ -82,7 +82,7 @@ class ConvNet(nn.Module):
     """
 
     default_n_components = 32
-    # Between many centres the fixed part tells neighbours apart. A single sphere can
+    # Between many centers the fixed part tells neighbours apart. A single sphere can
     # only shrink what it learns.
     many_centers_n_components = 256
     default_pretrain_epochs = 4
@@ -160,7 +160,7 @@ class ConvNet(nn.Module):
         yield nn.Sigmoid()
 
     def make_autoencoder(self, noise: float) -> AutoEncoder:
-        """The learned part with its mirror image, for the image after normalisation."""
+        """The learned part with its mirror image, for the image after normalization."""
         return AutoEncoder(
             nn.Sequential(self.contrast, self.code),
             nn.Sequential(*self._decoder_layers()),
@@ -189,7 +189,7 @@ class LowFrequencies(nn.Module):
         v(x) = \sqrt{\tfrac{s}{m}} \; B^\top \frac{x - \mu}{\sigma}
 
     where :math:`\mu` and :math:`\sigma` are the mean and standard deviation of each
-    channel, as batch normalisation keeps them, :math:`m` the number of values of an
+    channel, as batch normalization keeps them, :math:`m` the number of values of an
     image, :math:`s` the variance that all :math:`m` frequencies would have together and
     :math:`B` the first columns of the orthonormal cosine transform, lowest frequency
     first. Distances between views are distances between blurred images.
@@ -255,7 +255,7 @@ def cosines(n: int) -> Tensor:
 
 
 def lenet_stage(n_in: int, n_out: int, negative_slope: float) -> list[nn.Module]:
-    """Convolution, normalisation and pooling of the LeNets."""
+    """Convolution, normalization and pooling of the LeNets."""
     return [
         nn.Conv2d(n_in, n_out, 5, padding=2, bias=False),
         *normalized(n_out, negative_slope),
@@ -266,7 +266,7 @@ def lenet_stage(n_in: int, n_out: int, negative_slope: float) -> list[nn.Module]
 def upsampling_stage(
     n_in: int, n_out: int, negative_slope: float, padding: int = 2
 ) -> list[nn.Module]:
-    """Transposed convolution, normalisation and doubling of the LeNets' decoders."""
+    """Transposed convolution, normalization and doubling of the LeNets' decoders."""
     return [
         nn.ConvTranspose2d(n_in, n_out, 5, padding=padding, bias=False),
         *normalized(n_out, negative_slope),

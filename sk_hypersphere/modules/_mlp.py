@@ -39,7 +39,7 @@ class MLP(nn.Sequential):
 
     bias : bool, default=True
         Whether layers have a bias. With a bias the encoder can map every sample to
-        the centre and so collapse the hypersphere, given enough epochs or weight
+        the center and so collapse the hypersphere, given enough epochs or weight
         decay; on tables it scores better at the default lengths.
 
     Examples

@@ -305,11 +305,12 @@ class BaseHypersphereDetector(OutlierMixin, BaseHypersphere):
 
     def _score_batches(self, X):
         module, device = self._module()
+        encoder, head = module.encoder, module.head
         return map_batches(
-            lambda x: self._score(module(x).double()),
+            lambda x: self._score(head(encoder(x)).double()),
             X,
             device,
-            rows_at_once(module.head),
+            rows_at_once(head),
         )
 
     def _set_offset(self, scores):

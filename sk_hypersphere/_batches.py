@@ -149,43 +149,40 @@ def shuffled(y, batch_size, random_state):
     return np.split(order, even_batches(len(y), batch_size)[1:-1])
 
 
-def iter_batches(function, X, device, batch_size=INFERENCE_BATCH_SIZE):
-    """Apply a function of tensors to all rows, batch by batch.
+def inference_batches(X, device, batch_size=INFERENCE_BATCH_SIZE):
+    """Batches of rows to apply a network to, in order.
 
-    Nothing random is drawn, and the result for a row does not depend on the other rows:
-    batches are padded with zeros to whole blocks, and the results of the padding cut
-    off.
+    Nothing random is drawn, and the result for a row will not depend on the other rows:
+    batches are padded with zeros to whole blocks.
 
     Parameters
     ----------
-    function : callable
-        From a float32 tensor of shape (m, ...) to a tensor of shape (m, ...).
-
     X : array of shape (n, ...)
         Float32 or uint8; see `Rows`.
 
     device : torch.device
-        Where the function is applied.
+        Where the batches are wanted.
 
     batch_size : int, default=8192
         Rows in a batch, a multiple of 32.
 
     Yields
     ------
-    ndarray of shape (m, ...)
+    (slice, Tensor of shape (m, ...), float32)
+        Which rows of `X` these are, and the rows with the padding behind them. The
+        batch may share memory with `X`: it must not be written to.
     """
     for start in range(0, len(X), batch_size):
-        batch = X[start : start + batch_size]
+        rows = slice(start, min(start + batch_size, len(X)))
+        batch = X[rows]
         if not batch.flags.writeable:
             batch = batch.copy()  # torch would warn
         batch = torch.from_numpy(batch).to(device, torch.float32)
-        n = len(batch)
-        if n % BLOCK_ROWS:
-            padding = batch.new_zeros(-n % BLOCK_ROWS, *batch.shape[1:])
+        n_missing = -len(batch) % BLOCK_ROWS
+        if n_missing:
+            padding = batch.new_zeros(n_missing, *batch.shape[1:])
             batch = torch.cat([batch, padding])
-        with torch.inference_mode():
-            result = function(batch)
-        yield result[:n].numpy(force=True)
+        yield rows, batch
 
 
 def rows_at_once(head):
@@ -195,5 +192,28 @@ def rows_at_once(head):
 
 
 def map_batches(function, X, device, batch_size=INFERENCE_BATCH_SIZE):
-    """The results of `iter_batches` for all rows, as one array of shape (n, ...)."""
-    return np.concatenate([*iter_batches(function, X, device, batch_size)])
+    """Apply a function of tensors to all rows.
+
+    Parameters
+    ----------
+    function : callable
+        From a float32 tensor of shape (m, ...) to a tensor of shape (m, ...).
+
+    X, device, batch_size
+        See `inference_batches`.
+
+    Returns
+    -------
+    ndarray of shape (n, ...)
+    """
+    # Results go into one array at once: kept apart they would lie between the large
+    # temporaries of the network, whose memory would be fetched anew for every batch.
+    results = None
+    with torch.inference_mode():
+        for rows, batch in inference_batches(X, device, batch_size):
+            result = function(batch)[: rows.stop - rows.start]
+            if results is None:
+                shape = len(X), *result.shape[1:]
+                results = torch.empty(shape, dtype=result.dtype)
+            results[rows] = result
+    return results.numpy()

@@ -468,6 +468,8 @@ class DeepSVDD(BaseHypersphereDetector):
 
     def _score(self, output):
         sq_radii = self.net_.module_.head.sq_radii
+        if len(sq_radii) == 1:
+            return (sq_radii - output).squeeze(1)  # quicker than a maximum of one
         if self.score_rule == "sphere":
             return (sq_radii - output).amax(dim=1)  # (m, k) -> (m,)
         sq_distances, nearest = output.min(dim=1)  # (m, k) -> (m,), (m,)

@@ -2,13 +2,14 @@
 
 from copy import deepcopy
 
+import torch
 from torch.optim.swa_utils import update_bn
 
 from sk_hypersphere._batches import (
     BatchIterator,
     Rows,
     evenly_spaced,
-    iter_batches,
+    inference_batches,
     map_batches,
 )
 from sk_hypersphere._checks import check_decoder
@@ -106,6 +107,11 @@ def settle_statistics(encoder, X, device):
 
 def span(function, X, device):
     """Smallest and largest value of a function of the data; apart by 1 if equal."""
-    values = [(batch.min(), batch.max()) for batch in iter_batches(function, X, device)]
-    low, high = min(a for a, _ in values), max(b for _, b in values)
+    values = []
+    with torch.inference_mode():
+        for rows, batch in inference_batches(X, device):
+            result = function(batch)[: rows.stop - rows.start]
+            values.append(torch.stack(result.aminmax()))
+    values = torch.stack(values)
+    low, high = values[:, 0].min().item(), values[:, 1].max().item()
     return low, high if high > low else low + 1.0

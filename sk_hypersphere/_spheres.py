@@ -7,7 +7,7 @@ from sklearn.metrics import pairwise_distances_argmin
 from sk_hypersphere._batches import (
     INFERENCE_BATCH_SIZE,
     BatchIterator,
-    iter_batches,
+    inference_batches,
     map_batches,
     rows_at_once,
 )
@@ -24,8 +24,13 @@ def away_from_zero(centers, epsilon):
 
 def mean_embedding(encoder, X, device):
     """Mean embedding of all samples, (p,), without keeping the embeddings."""
-    batches = iter_batches(encoder.eval(), X, device)
-    return sum(z.sum(axis=0, dtype=np.float64) for z in batches) / len(X)
+    encoder.eval()
+    with torch.inference_mode():
+        total = sum(
+            encoder(batch)[: rows.stop - rows.start].sum(dim=0, dtype=torch.float64)
+            for rows, batch in inference_batches(X, device)
+        )
+    return total.numpy(force=True) / len(X)
 
 
 def cluster_means(embeddings, groups):

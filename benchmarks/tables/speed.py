@@ -227,14 +227,14 @@ def bare_training_seconds(
 
 
 def bare_scores(module, X):
-    """Squared distances to the center in plain torch."""
+    """Squared distances to the center in plain torch, into one array."""
+    scores = torch.empty(len(X))
+    batches = torch.from_numpy(X).split(8192), scores.split(8192)
     with torch.inference_mode():
-        return torch.cat(
-            [
-                (module.encoder(batch) - module.head.centers).square().sum(dim=1)
-                for batch in torch.from_numpy(X).split(8192)
-            ]
-        ).numpy()
+        for batch, result in zip(*batches, strict=True):
+            difference = module.encoder(batch) - module.head.centers
+            result.copy_(difference.square().sum(dim=1))
+    return scores.numpy()
 
 
 def _skorch_training_seconds(start, X, *, epochs, batch_size):

@@ -28,7 +28,8 @@ def squared_distances(
         Centers.
 
     dtype : torch.dtype, default=None
-        Type in which is summed, and of the result; None is that of `z`.
+        Type of the result, and in which the expanded form is computed; None is that of
+        `z`.
 
     Returns
     -------
@@ -42,7 +43,8 @@ def squared_distances(
     """
     dtype = dtype or z.dtype
     if len(centers) == 1:
-        return (z - centers).square().sum(dim=1, keepdim=True, dtype=dtype)  # (n, 1)
+        # No digits cancel here, so that the type of z will do: it is quicker.
+        return (z - centers).square().sum(dim=1, keepdim=True).to(dtype)  # (n, 1)
     z, centers = z.to(dtype), centers.to(dtype)
     origin = centers.detach().mean(dim=0)
     z, centers = z - origin, centers - origin
@@ -53,8 +55,8 @@ def squared_distances(
 class Centers(nn.Module):
     """Centers of hyperspheres: a head that maps embeddings to squared distances.
 
-    In evaluation mode distances are summed in float64, so that scores keep their last
-    digits.
+    In evaluation mode distances are float64, and those to many centers are computed in
+    it, so that scores keep their last digits.
 
     Parameters
     ----------

@@ -25,6 +25,7 @@ from torch import nn
 from sk_hypersphere._batches import Rows, map_batches, rows_at_once, shuffled
 from sk_hypersphere._checks import (
     check_embedding,
+    check_finite,
     resolve_device,
     unchanged_on_error,
 )
@@ -237,8 +238,14 @@ class BaseHypersphere(
 
     def _validate(self, X, *, reset):
         X = validate_data(
-            self, X, dtype=[np.float32, np.uint8], allow_nd=True, reset=reset
+            self,
+            X,
+            dtype=[np.float32, np.uint8],
+            allow_nd=True,
+            ensure_all_finite=False,
+            reset=reset,
         )
+        check_finite(X, type(self).__name__)
         if reset:
             self.input_shape_ = X.shape[1:]
         elif X.shape[1:] != self.input_shape_:

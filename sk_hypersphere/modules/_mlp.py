@@ -12,7 +12,7 @@ def dense(sizes: Sequence[int], bias: bool) -> nn.Sequential:
     """Linear layers of the given sizes with a ReLU between each two."""
     layers = []
     for n_in, n_out in pairwise(sizes):
-        layers += [nn.Linear(n_in, n_out, bias=bias), nn.ReLU()]
+        layers += [nn.Linear(n_in, n_out, bias=bias), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers[:-1])
 
 

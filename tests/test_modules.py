@@ -20,7 +20,7 @@ from sk_hypersphere.modules import (
     MNISTLeNet,
     squared_distances,
 )
-from sk_hypersphere.modules._conv import LowFrequencies, cosine_basis
+from sk_hypersphere.modules._frequencies import LowFrequencies, cosine_basis
 
 # Encoders with the shapes of samples that they are tried with.
 IMAGE_ENCODERS = {

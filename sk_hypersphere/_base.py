@@ -44,16 +44,16 @@ from sk_hypersphere.modules import MLP, ConvNet, Hypersphere
 class Plan(NamedTuple):
     """What an estimator trains, and how.
 
-    `head` maps embeddings to the output; `loss` is called as ``loss(output, y)``; `y`
-    are integer labels, (n,), None for 0; `callbacks` are skorch's; `sampler` gives the
-    batches of an epoch.
+    `head` maps embeddings to the output; `loss` is called as ``loss(output, y)``;
+    `max_epochs` and `lr` are numbers, no longer "auto"; `y` are integer labels, (n,),
+    None for 0; `callbacks` are skorch's; `sampler` gives the batches of an epoch.
     """
 
     head: nn.Module
     loss: nn.Module
+    max_epochs: int
+    lr: float
     y: np.ndarray | None = None
-    max_epochs: int = 0
-    lr: float = 1e-3
     callbacks: Sequence = ()
     sampler: Callable = shuffled
 
@@ -172,9 +172,11 @@ class BaseHypersphere(
             module = deepcopy(self.net_.module_)
             encoder, head = module.encoder, module.head.to(run.device)
         else:
-            encoder, head = self._make_encoder(X, run.device), None
+            encoder, head = self._make_encoder(X), None
         encoder.to(run.device)
         self._n_features_out = check_embedding(encoder, X, run.device, self.batch_size)
+        if head is None and not isinstance(self.encoder, nn.Module):
+            settle_statistics(encoder, X, run.device)
         before = embedding_variance(encoder, X, run.device)
         plan = self._plan(encoder, head, X, y, run)
         rows = Rows(X, plan.y, run.device)
@@ -214,7 +216,7 @@ class BaseHypersphere(
         """What "auto" means for `n_components`, given the encoder's class."""
         return getattr(make, "default_n_components", 32)
 
-    def _make_encoder(self, X, device):
+    def _make_encoder(self, X):
         params = self.encoder_params or {}
         if isinstance(self.encoder, nn.Module):
             if params:
@@ -232,9 +234,7 @@ class BaseHypersphere(
         if make is None:
             make = MLP if X.ndim == 2 else ConvNet
         n_components = self._auto("n_components", self._default_components(make))
-        encoder = make(tuple(X.shape[1:]), n_components, **params)
-        settle_statistics(encoder.to(device), X, device)
-        return encoder
+        return make(tuple(X.shape[1:]), n_components, **params)
 
     def _validate(self, X, *, reset):
         X = validate_data(

@@ -90,12 +90,12 @@ def finch(X, *, metric="cosine"):
     X = check_array(X, dtype=[np.float64, np.float32])
     labels = _first_neighbor_components(X, metric)
     partitions = [labels]
-    sums, sizes = _sums_and_sizes(X, labels)
+    sums, sizes = sums_and_sizes(X, labels)
     while len(sizes) > 1:
         groups = _first_neighbor_components(sums / sizes[:, None], metric)
         labels = groups[labels]
         partitions.append(labels)
-        sums, sizes = _sums_and_sizes(sums, groups, sizes)
+        sums, sizes = sums_and_sizes(sums, groups, sizes)
     return np.column_stack(partitions[:-1] or partitions)
 
 
@@ -246,7 +246,7 @@ class FINCH(ClusterMixin, BaseEstimator):
             return self.partitions_[:, 0].copy()
         coarsest_with_enough = np.flatnonzero(counts >= self.n_clusters)[-1]
         labels = self.partitions_[:, coarsest_with_enough]
-        sums, sizes = _sums_and_sizes(X, labels)
+        sums, sizes = sums_and_sizes(X, labels)
         return _merge_closest(sums, sizes, self.n_clusters, self.metric)[labels]
 
 
@@ -315,7 +315,7 @@ def _directions(points):
     return Z
 
 
-def _sums_and_sizes(sums, labels, sizes=None):
+def sums_and_sizes(sums, labels, sizes=None):
     """Add up the rows, and the numbers of points they stand for, by label."""
     n = len(labels)
     members = csr_array((np.ones(n), (labels, np.arange(n))))  # (n_clusters, n)

@@ -11,6 +11,7 @@ from sk_hypersphere._batches import (
     map_batches,
     rows_at_once,
 )
+from sk_hypersphere._finch import sums_and_sizes
 
 # A cluster of this many members has the average of its own and the common radius.
 RADIUS_PRIOR_MEMBERS = 20
@@ -41,11 +42,8 @@ def cluster_means(embeddings, groups):
     names, labels = np.unique(groups, return_inverse=True)
     noise = groups < 0
     labels -= np.sum(names < 0)
-    members, labels_of = embeddings[~noise], labels[~noise]
-    order = np.argsort(labels_of, kind="stable")
-    starts = np.flatnonzero(np.diff(labels_of[order], prepend=-1))
-    sums = np.add.reduceat(members[order], starts, axis=0, dtype=np.float64)
-    centers = sums / np.bincount(labels_of)[:, None]  # (k, p)
+    sums, sizes = sums_and_sizes(embeddings[~noise], labels[~noise])
+    centers = sums / sizes[:, None]  # (k, p)
     if noise.any():
         labels[noise] = pairwise_distances_argmin(embeddings[noise], centers)
     return centers, labels

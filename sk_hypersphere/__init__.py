@@ -4,9 +4,21 @@ An encoder maps samples to embeddings; centers sit in that space; training pulls
 samples to their center; the distance to the centers is the score.
 """
 
+from sk_hypersphere._cac import CACClassifier
+from sk_hypersphere._center import CenterLossClassifier
 from sk_hypersphere._deep_svdd import DeepSVDD
 from sk_hypersphere._finch import FINCH, finch
+from sk_hypersphere._ii import IILossClassifier
+from sk_hypersphere._mchad import MCHADClassifier
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
-__all__ = ["FINCH", "DeepSVDD", "finch"]
+__all__ = [
+    "CACClassifier",
+    "CenterLossClassifier",
+    "DeepSVDD",
+    "FINCH",
+    "IILossClassifier",
+    "MCHADClassifier",
+    "finch",
+]

@@ -1,8 +1,8 @@
 """What all estimators share: validate, seed, train, embed, score, threshold.
 
 An estimator says what is trained in one hook, :meth:`BaseHypersphere._plan`, keeps what
-it learned in another, :meth:`BaseHypersphere._keep`, and a detector says how abnormal
-the output of its module is in a third, :meth:`BaseHypersphereDetector._score`.
+it learned in another, :meth:`BaseHypersphere._keep`, and one that scores says how
+abnormal the output of its module is in a third, :meth:`BaseHypersphereScorer._score`.
 """
 
 from collections.abc import Callable, Sequence
@@ -119,6 +119,13 @@ class BaseHypersphere(
         self.verbose = verbose
         self.random_state = random_state
 
+    def _check_y(self, X, y):
+        """What `fit` was given beside `X`, checked before anything is built.
+
+        An estimator may set attributes here that its other hooks need.
+        """
+        return y
+
     def _plan(self, encoder, head, X, y, run):
         """Say what is trained. To be written by the estimator.
 
@@ -134,7 +141,7 @@ class BaseHypersphere(
             Training data, float32 or uint8.
 
         y : object
-            What `fit` handed on.
+            What :meth:`_check_y` returned.
 
         run : Run
             Random state, device and progress bar of this fit.
@@ -157,6 +164,7 @@ class BaseHypersphere(
     def _fit(self, X, y=None):
         with unchanged_on_error(self):
             X = self._validate(X, reset=True)
+            y = self._check_y(X, y)
             device = resolve_device(self.device)
             seed = make_seed(self.random_state)
             with (
@@ -212,9 +220,9 @@ class BaseHypersphere(
         given = getattr(self, name)
         return value if isinstance(given, str) and given == "auto" else given
 
-    def _default_components(self, make):
-        """What "auto" means for `n_components`, given the encoder's class."""
-        return getattr(make, "default_n_components", 32)
+    def _embedding_size(self, make):
+        """Size of the embedding of an encoder that `make` builds."""
+        return self._auto("n_components", getattr(make, "default_n_components", 32))
 
     def _make_encoder(self, X):
         params = self.encoder_params or {}
@@ -233,8 +241,7 @@ class BaseHypersphere(
         make = self.encoder
         if make is None:
             make = MLP if X.ndim == 2 else ConvNet
-        n_components = self._auto("n_components", self._default_components(make))
-        return make(tuple(X.shape[1:]), n_components, **params)
+        return make(tuple(X.shape[1:]), self._embedding_size(make), **params)
 
     def _validate(self, X, *, reset):
         X = validate_data(
@@ -286,12 +293,12 @@ class BaseHypersphere(
         return tags
 
 
-class BaseHypersphereDetector(OutlierMixin, BaseHypersphere):
-    """A detector: scores, a threshold, and +1 or -1."""
+class BaseHypersphereScorer(BaseHypersphere):
+    """An estimator with scores and a threshold, whatever it predicts."""
 
     _parameter_constraints: dict = {
         **BaseHypersphere._parameter_constraints,
-        "contamination": [Interval(Real, 0, 0.5, closed="right"), StrOptions({"auto"})],
+        "contamination": [Interval(Real, 0, 0.5, closed="right")],
     }
 
     def __init__(self, *, contamination, **params):
@@ -302,30 +309,24 @@ class BaseHypersphereDetector(OutlierMixin, BaseHypersphere):
         """Scores of shape (m,), the lower the more abnormal, from the module's output.
 
         The output is float64, for squared distances of shape (m, k). To be written by
-        the detector.
+        the estimator.
         """
         raise NotImplementedError
 
-    def _auto_offset(self, scores):
-        """The threshold where `contamination` is "auto", given the training scores."""
-        raise NotImplementedError
-
-    def _score_batches(self, X):
+    def _outputs(self, X, function):
+        """A function of the module's float64 output, for all rows of a valid `X`."""
         module, device = self._module()
         encoder, head = module.encoder, module.head
         return map_batches(
-            lambda x: self._score(head(encoder(x)).double()),
+            lambda x: function(head(encoder(x)).double()),
             X,
             device,
             rows_at_once(head),
         )
 
-    def _set_offset(self, scores):
-        """Put `offset_` at the contamination quantile of training scores, (n,)."""
-        if self.contamination == "auto":
-            self.offset_ = self._auto_offset(scores)
-        else:
-            self.offset_ = float(np.percentile(scores, 100 * self.contamination))
+    def _contamination_quantile(self, scores):
+        """Threshold below which the contamination share of training scores lies."""
+        return float(np.percentile(scores, 100 * self.contamination))
 
     def score_samples(self, X):
         """Score samples: the lower, the more abnormal.
@@ -339,10 +340,30 @@ class BaseHypersphereDetector(OutlierMixin, BaseHypersphere):
         Returns
         -------
         scores : ndarray of shape (n_samples,), float64
-            In squared units of the embedding.
+            In the units that the formula of the class gives them.
         """
         check_is_fitted(self)
-        return self._score_batches(self._validate(X, reset=False))
+        return self._outputs(self._validate(X, reset=False), self._score)
+
+
+class BaseHypersphereDetector(OutlierMixin, BaseHypersphereScorer):
+    """A detector: scores, a threshold, and +1 or -1."""
+
+    _parameter_constraints: dict = {
+        **BaseHypersphereScorer._parameter_constraints,
+        "contamination": [Interval(Real, 0, 0.5, closed="right"), StrOptions({"auto"})],
+    }
+
+    def _auto_offset(self, scores):
+        """The threshold where `contamination` is "auto", given the training scores."""
+        raise NotImplementedError
+
+    def _set_offset(self, scores):
+        """Put `offset_` at the contamination quantile of training scores, (n,)."""
+        if self.contamination == "auto":
+            self.offset_ = self._auto_offset(scores)
+        else:
+            self.offset_ = self._contamination_quantile(scores)
 
     def decision_function(self, X):
         """Score samples relative to the threshold: below 0 for anomalies.

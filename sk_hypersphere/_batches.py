@@ -1,5 +1,7 @@
 """Rows of an array as batches of tensors, without a loader in between."""
 
+from math import ceil
+
 import numpy as np
 import torch
 from torch.utils.data import Dataset, Subset
@@ -147,6 +149,41 @@ def shuffled(y, batch_size, random_state):
     """Every row once, in random order."""
     order = random_state.permutation(len(y))
     return np.split(order, even_batches(len(y), batch_size)[1:-1])
+
+
+def with_outliers(y, batch_size, random_state, *, ratio):
+    """Every known row once, in random order, and outliers at the end of each batch.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        Labels; those of outliers are below 0.
+
+    batch_size : int
+        Largest number of known rows in a batch; outliers come on top.
+
+    random_state : RandomState
+
+    ratio : float
+        Outliers in a batch over known rows, rounded up. All outliers are drawn before
+        one is drawn again.
+
+    Returns
+    -------
+    list of ndarray
+        Index arrays, one a batch.
+    """
+    known, outliers = np.flatnonzero(y >= 0), np.flatnonzero(y < 0)
+    if not len(outliers) or not len(known):
+        return shuffled(y, batch_size, random_state)
+    order = random_state.permutation(known)
+    batches = np.split(order, even_batches(len(known), batch_size)[1:-1])
+    sizes = [ceil(ratio * len(batch)) for batch in batches]
+    n_rounds = ceil(sum(sizes) / len(outliers))
+    keys = random_state.random_sample((n_rounds, len(outliers)))
+    drawn = outliers[keys.argsort(axis=1).ravel()]  # permutations, one after the other
+    parts = np.split(drawn[: sum(sizes)], np.cumsum(sizes)[:-1])
+    return [np.concatenate(pair) for pair in zip(batches, parts, strict=True)]
 
 
 def inference_batches(X, device, batch_size=INFERENCE_BATCH_SIZE):

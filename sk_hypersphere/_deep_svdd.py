@@ -338,7 +338,6 @@ class DeepSVDD(BaseHypersphereDetector):
         return self._fit(X, cluster_labels)
 
     def _plan(self, encoder, head, X, y, run):
-        groups = self._check_groups(y, X)
         pretrain_epochs = self._pretrain_epochs(encoder)
         if head is not None:
             labels = nearest_center(encoder, head, X, run.device)
@@ -355,7 +354,7 @@ class DeepSVDD(BaseHypersphereDetector):
                     weight_decay=self.weight_decay,
                     code_penalty=self.code_penalty,
                 )
-            centers, labels = self._place_centers(encoder, X, groups, run)
+            centers, labels = self._place_centers(encoder, X, y, run)
             centers = away_from_zero(centers, self.center_epsilon)
             head = Centers(torch.from_numpy(centers.astype(np.float32)))
 
@@ -397,24 +396,23 @@ class DeepSVDD(BaseHypersphereDetector):
             groups = self._cluster(embeddings, run)
         return cluster_means(embeddings, groups)
 
-    def _check_groups(self, groups, X):
-        if groups is None:
+    def _check_y(self, X, y):
+        if y is None:
             return None
         if not self.multi_radius:
             raise ValueError(
                 "cluster_labels must be None unless multi_radius=True, got "
-                f"{len(groups)} labels for a single sphere. Set multi_radius=True."
+                f"{len(y)} labels for a single sphere. Set multi_radius=True."
             )
-        groups = column_or_1d(groups)
+        groups = column_or_1d(y)
         check_consistent_length(X, groups)
         assert_all_finite(groups, input_name="cluster_labels")
         return LabelEncoder().fit_transform(groups)
 
-    def _default_components(self, make):
-        default = super()._default_components(make)
-        if self.multi_radius:
-            return getattr(make, "many_centers_n_components", default)
-        return default
+    def _embedding_size(self, make):
+        if self.multi_radius and hasattr(make, "many_centers_n_components"):
+            return self._auto("n_components", make.many_centers_n_components)
+        return super()._embedding_size(make)
 
     def _pretrain_epochs(self, encoder):
         auto = getattr(encoder, "default_pretrain_epochs", 0)
@@ -458,7 +456,7 @@ class DeepSVDD(BaseHypersphereDetector):
         self.radii_ = np.sqrt(sq_radii)
         self.labels_ = labels
         self.cluster_sizes_ = np.bincount(labels, minlength=n_centers)
-        scores = self._score_batches(rows.X)
+        scores = self._outputs(rows.X, self._score)
         self._set_offset(scores)
         self.diagnostics_ |= {
             "mean_sq_distance": float(sq_distances.mean()),

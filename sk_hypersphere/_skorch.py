@@ -247,10 +247,9 @@ def train_net(
         params.setdefault("optimizer__fused", True)
     if weight_decay and "weight_decay" in signature(params["optimizer"]).parameters:
         params.setdefault("optimizer__weight_decay", weight_decay)
-    if "head.centers" in dict(module.named_parameters()):
-        params.setdefault(
-            "optimizer__param_groups", [("head.centers", {"weight_decay": 0.0})]
-        )
+        if "head.centers" in dict(module.named_parameters()):
+            groups = [("head.centers", {"weight_decay": 0.0})]
+            params.setdefault("optimizer__param_groups", groups)
     net = HypersphereNet(module, loss, **params)
     net.fit(rows, rows.y)
     if not all(torch.isfinite(tensor).all() for tensor in module.state_dict().values()):

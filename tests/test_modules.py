@@ -1,11 +1,13 @@
 """Encoders, decoders and heads: shapes, formulas, and what encoders must not have."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 import scipy.fft
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from sk_hypersphere import modules
@@ -18,24 +20,34 @@ from sk_hypersphere.modules import (
     ConvNet,
     Hypersphere,
     MNISTLeNet,
+    WideResNet,
     squared_distances,
 )
 from sk_hypersphere.modules._frequencies import LowFrequencies, cosine_basis
+from sk_hypersphere.modules._wide_resnet import WideBlock
 
 # Encoders with the shapes of samples that they are tried with.
-IMAGE_ENCODERS = {
+BIAS_FREE = {
     ConvNet: [(1, 28, 28), (3, 32, 32), (1, 8, 8), (2, 7, 5), (1, 2, 2), (3, 9, 16)],
     MNISTLeNet: [(1, 28, 28), (3, 28, 28)],
     CIFARLeNet: [(3, 32, 32), (1, 32, 32)],
 }
-ENCODERS = {MLP: [(1,), (5,), (200,)], **IMAGE_ENCODERS}
+IMAGE_ENCODERS = {**BIAS_FREE, WideResNet: [(3, 32, 32), (1, 4, 4), (2, 7, 5)]}
+WITH_DECODER = {MLP: [(1,), (5,), (200,)], **BIAS_FREE}
+ENCODERS = {**WITH_DECODER, **IMAGE_ENCODERS}
+# Blocks repeat: the smallest network shows as much as a deep one, in less time.
+SMALLEST = {WideResNet: partial(WideResNet, depth=10, widen_factor=1)}
 OTHERS = {AutoEncoder, Centers, ContrastNorm, Hypersphere, squared_distances}
 BOUNDED = (nn.Sigmoid, nn.Tanh, nn.Hardtanh, nn.Softsign, nn.Hardsigmoid)
 
 
 def with_shapes(encoders):
     cases = [
-        pytest.param(make, shape, id=f"{make.__name__}-{'x'.join(map(str, shape))}")
+        pytest.param(
+            SMALLEST.get(make, make),
+            shape,
+            id=f"{make.__name__}-{'x'.join(map(str, shape))}",
+        )
         for make, shapes in encoders.items()
         for shape in shapes
     ]
@@ -43,6 +55,7 @@ def with_shapes(encoders):
 
 
 EVERY_ENCODER = with_shapes(ENCODERS)
+EVERY_ENCODER_WITH_DECODER = with_shapes(WITH_DECODER)
 EVERY_IMAGE_ENCODER = pytest.mark.parametrize("make", IMAGE_ENCODERS)
 
 
@@ -152,7 +165,7 @@ def test_the_embedding_is_as_wide_as_asked_for(make, shape, n_components):
     assert z.shape == (3, n_components) and z.isfinite().all()
 
 
-@EVERY_ENCODER
+@EVERY_ENCODER_WITH_DECODER
 def test_the_default_width_can_be_reconstructed(make, shape):
     encoder = make(shape, make.default_n_components)
     residual, code = encoder.make_autoencoder(0.0)(torch.randn(3, *shape))
@@ -168,7 +181,7 @@ def test_every_weight_of_an_encoder_is_trained(make, shape):
         assert parameter.grad.any(), name
 
 
-@EVERY_ENCODER
+@EVERY_ENCODER_WITH_DECODER
 def test_an_autoencoder_trains_every_weight_of_the_encoder(make, shape):
     encoder = make(shape, 32)
     residual, _ = encoder.make_autoencoder(0.0)(torch.randn(8, *shape))
@@ -185,7 +198,7 @@ def test_the_state_of_an_encoder_is_all_that_it_learned(make, shape):
     assert torch.equal(trained.eval()(x), other.eval()(x))
 
 
-@with_shapes(IMAGE_ENCODERS)
+@with_shapes(BIAS_FREE)
 def test_encoders_for_images_cannot_collapse_by_a_bias(make, shape):
     for name, layer in make(shape, 64).named_modules():
         assert getattr(layer, "bias", None) is None, name
@@ -253,6 +266,145 @@ def test_the_convnet_takes_images_of_one_pixel():
 def test_an_even_kernel_is_refused():
     with pytest.raises(ValueError, match="kernel_size must be odd, got 4"):
         ConvNet((1, 8, 8), 32, kernel_size=4)
+
+
+# The wide residual network.
+
+
+def n_weights(module):
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+@pytest.mark.parametrize(
+    ("depth", "widen_factor", "published"), [(40, 2, 2_243_546), (28, 10, 36_479_194)]
+)
+def test_wide_resnets_have_the_published_number_of_weights(
+    depth, widen_factor, published
+):
+    with torch.device("meta"):
+        encoder = WideResNet((3, 32, 32), 10, depth=depth, widen_factor=widen_factor)
+    assert n_weights(encoder) == published
+
+
+@pytest.mark.parametrize(
+    ("n_channels", "depth", "widen_factor", "n_components"),
+    [(1, 10, 1, 16), (3, 22, 1, 4), (2, 16, 3, 7)],
+)
+def test_the_weights_of_a_wide_resnet_are_counted_by_a_formula(
+    n_channels, depth, widen_factor, n_components
+):
+    expected, a = 9 * n_channels * 16, 16
+    for b in (16 * widen_factor, 32 * widen_factor, 64 * widen_factor):
+        first = 2 * a + 9 * a * b + 2 * b + 9 * b * b + (a != b) * a * b
+        other = 2 * b + 9 * b * b + 2 * b + 9 * b * b
+        expected += first + ((depth - 4) // 6 - 1) * other
+        a = b
+    expected += 2 * a + a * n_components + n_components
+    with torch.device("meta"):
+        encoder = WideResNet(
+            (n_channels, 32, 32), n_components, depth=depth, widen_factor=widen_factor
+        )
+    assert n_weights(encoder) == expected
+
+
+def test_a_wide_resnet_halves_the_image_twice():
+    x, shapes = torch.randn(2, 3, 32, 32), []
+    for layer in WideResNet((3, 32, 32), WideResNet.default_n_components):
+        x = layer(x)
+        shapes.append((*x.shape[1:],))
+    groups = 6 * [(32, 32, 32)] + 6 * [(64, 16, 16)] + 6 * [(128, 8, 8)]
+    head = [(128, 8, 8), (128, 8, 8), (128, 1, 1), (128,), (16,)]
+    assert shapes == [(16, 32, 32), *groups, *head]
+
+
+def naive_activation(norm, x, training):
+    mean, var = norm.running_mean.clone(), norm.running_var.clone()
+    return F.relu(F.batch_norm(x, mean, var, norm.weight, norm.bias, training))
+
+
+def naive_block(block, x, stride, dropout, training):
+    norm_1, norm_2 = (m for m in block.modules() if isinstance(m, nn.BatchNorm2d))
+    w_1, w_2, *v = (m.weight for m in block.modules() if isinstance(m, nn.Conv2d))
+    a = naive_activation(norm_1, x, training)
+    hidden = naive_activation(norm_2, F.conv2d(a, w_1, None, stride, 1), training)
+    residual = F.conv2d(F.dropout(hidden, dropout, training), w_2, None, 1, 1)
+    return residual + (F.conv2d(a, v[0], None, stride) if v else x)
+
+
+def randomize(norms):
+    for norm in norms:
+        for values in (norm.weight, norm.bias, norm.running_mean, norm.running_var):
+            nn.init.uniform_(values, 0.5, 1.5)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("dropout", [0.0, 0.4])
+@pytest.mark.parametrize(("n_in", "n_out", "stride"), [(4, 4, 1), (4, 6, 1), (4, 6, 2)])
+def test_a_wide_block_and_its_gradient_are_its_formula(
+    n_in, n_out, stride, dropout, training
+):
+    block = WideBlock(n_in, n_out, stride, dropout).double().train(training)
+    randomize(m for m in block.modules() if isinstance(m, nn.BatchNorm2d))
+    x = torch.randn(3, n_in, 7, 6, dtype=torch.float64, requires_grad=True)
+    untouched = x.detach().clone()
+
+    state = torch.random.get_rng_state()
+    expected = naive_block(block, x, stride, dropout, training)
+    torch.random.set_rng_state(state)  # the same activations are dropped
+    actual = block(x)
+
+    assert torch.equal(x, untouched)
+    torch.testing.assert_close(actual, expected)
+    inputs, weights = [x, *block.parameters()], torch.randn_like(expected)
+    torch.testing.assert_close(
+        torch.autograd.grad(actual, inputs, weights),
+        torch.autograd.grad(expected, inputs, weights),
+    )
+
+
+def test_a_wide_resnet_embeds_the_mean_of_its_last_activation():
+    encoder = WideResNet((3, 8, 8), 5, depth=10).eval()
+    *blocks, norm, _, _, _, linear = encoder
+    randomize([norm])
+    x = torch.randn(4, 3, 8, 8)
+    maps = naive_activation(norm, nn.Sequential(*blocks)(x), training=False)
+    expected = F.linear(maps.mean(dim=(2, 3)), linear.weight, linear.bias)
+    torch.testing.assert_close(encoder(x), expected)
+
+
+def test_the_first_weights_of_a_wide_resnet_have_the_variance_of_the_paper():
+    encoder = WideResNet((3, 32, 32), 10, depth=10, widen_factor=4)
+    for layer in encoder.modules():
+        if isinstance(layer, nn.Conv2d):
+            sd = math.sqrt(2 / (math.prod(layer.kernel_size) * layer.out_channels))
+            assert layer.weight.std().item() == pytest.approx(sd, rel=0.1)
+    assert (encoder[-1].bias == 0).all()
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_dropout_acts_in_training_only(dropout):
+    encoder = WideResNet((1, 8, 8), 4, depth=10, dropout=dropout)
+    x = torch.randn(5, 1, 8, 8)
+    assert torch.equal(encoder(x), encoder(x)) == (dropout == 0)
+    assert torch.equal(encoder.eval()(x), encoder(x))
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"depth": 4}, r"depth must be 6 n \+ 4 .* got 4\. Try 10"),
+        ({"depth": -2}, r"depth must be .* got -2\. Try 10"),
+        ({"depth": 39}, r"depth must be .* got 39\. Try 40"),
+        ({"depth": 42}, r"depth must be .* got 42\. Try 40"),
+        ({"widen_factor": 0}, r"widen_factor must be at least 1, got 0\. .*depth"),
+        ({"dropout": 1.0}, r"dropout must be .*\[0, 1\), got 1\.0\. Use 0 for none"),
+        ({"dropout": -0.1}, r"dropout must be .* got -0\.1"),
+        ({"dropout": math.nan}, r"dropout must be .* got nan"),
+    ],
+)
+def test_a_wide_resnet_refuses_sizes_that_do_not_exist(params, message):
+    with pytest.raises(ValueError, match=message):
+        WideResNet((3, 32, 32), 10, **params)
 
 
 # The fixed view of the ConvNet.

@@ -1,10 +1,23 @@
 """What is minimised: functions of squared distances to the centers and labels.
 
 A loss is called as ``loss(sq_distances, y)`` with the squared distances of a batch to
-every center, (n, k), and one integer label a row, (n,); it returns a scalar.
+every center, (n, k), and one integer label a row, (n,); it returns a scalar. Labels are
+clusters or classes in 0..k-1; rows labelled below 0 are example anomalies.
 """
 
+from sk_hypersphere.losses._cac import CACLoss
+from sk_hypersphere.losses._center import CenterLoss
 from sk_hypersphere.losses._deep_svdd import OneClassLoss, SoftBoundaryLoss
+from sk_hypersphere.losses._ii import IILoss
+from sk_hypersphere.losses._mchad import MCHADLoss
 from sk_hypersphere.losses._reconstruction import ReconstructionLoss
 
-__all__ = ["OneClassLoss", "ReconstructionLoss", "SoftBoundaryLoss"]
+__all__ = [
+    "CACLoss",
+    "CenterLoss",
+    "IILoss",
+    "MCHADLoss",
+    "OneClassLoss",
+    "ReconstructionLoss",
+    "SoftBoundaryLoss",
+]

@@ -3,25 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-
-def own_sq_distances(sq_distances: Tensor, y: Tensor) -> Tensor:
-    """Squared distance of every row to the center of its own cluster.
-
-    Parameters
-    ----------
-    sq_distances : Tensor of shape (n, k)
-        Squared distances to the k centers.
-
-    y : Tensor of shape (n,)
-        Cluster of each row, in 0..k-1.
-
-    Returns
-    -------
-    Tensor of shape (n,)
-    """
-    if sq_distances.shape[1] == 1:
-        return sq_distances.squeeze(1)
-    return sq_distances.gather(1, y[:, None]).squeeze(1)  # (n, k) -> (n,)
+from sk_hypersphere.losses._terms import own_sq_distances
 
 
 class OneClassLoss(nn.Module):

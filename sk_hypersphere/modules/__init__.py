@@ -1,21 +1,30 @@
 """What is trained: encoders from samples to embeddings, and heads upon them."""
 
 from sk_hypersphere.modules._autoencoder import AutoEncoder
-from sk_hypersphere.modules._centers import Centers, squared_distances
+from sk_hypersphere.modules._centers import (
+    Centers,
+    CentersAndLogits,
+    squared_distances,
+)
 from sk_hypersphere.modules._contrast import ContrastNorm
 from sk_hypersphere.modules._conv import ConvNet
 from sk_hypersphere.modules._hypersphere import Hypersphere
 from sk_hypersphere.modules._lenet import CIFARLeNet, MNISTLeNet
 from sk_hypersphere.modules._mlp import MLP
+from sk_hypersphere.modules._unit_variance import UnitVariance
+from sk_hypersphere.modules._wide_resnet import WideResNet
 
 __all__ = [
     "AutoEncoder",
     "CIFARLeNet",
     "Centers",
+    "CentersAndLogits",
     "ContrastNorm",
     "ConvNet",
     "Hypersphere",
     "MLP",
     "MNISTLeNet",
+    "UnitVariance",
+    "WideResNet",
     "squared_distances",
 ]

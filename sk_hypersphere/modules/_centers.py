@@ -98,3 +98,38 @@ class Centers(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         dtype = None if self.training else torch.float64
         return squared_distances(z, self.centers, dtype=dtype)
+
+
+class CentersAndLogits(Centers):
+    """Centers to learn beside a linear classifier: squared distances, then logits.
+
+    Parameters
+    ----------
+    centers : Tensor of shape (k, p)
+        Where the centers start.
+
+    Attributes
+    ----------
+    centers : Tensor of shape (k, p)
+        The centers, a parameter.
+
+    sq_radii : Tensor of shape (k,)
+        Squared radii of the spheres around them, a buffer; 0 at first.
+
+    classifier : nn.Linear
+        From embeddings to logits.
+
+    Examples
+    --------
+    >>> head = CentersAndLogits(torch.tensor([[0.0, 0.0], [2.0, 0.0]]))
+    >>> head(torch.tensor([[1.0, 1.0]])).shape
+    torch.Size([1, 4])
+    """
+
+    def __init__(self, centers: Tensor):
+        super().__init__(centers, learnable=True)
+        n_centers, n_components = centers.shape
+        self.classifier = nn.Linear(n_components, n_centers)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return torch.cat([super().forward(z), self.classifier(z)], dim=1)  # (n, 2 k)

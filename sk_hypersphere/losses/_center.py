@@ -1,0 +1,81 @@
+"""Center loss, beside a linear classifier."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from sk_hypersphere.losses._terms import Spheres, cross_entropies, mean_where
+
+
+class CenterLoss(nn.Module):
+    r"""Tell classes apart by a linear classifier, and pull rows to their center.
+
+    .. math::
+
+        \mathcal{L} = \frac{1}{n} \sum_{i:\, y_i \ge 0} \bigl[
+        \alpha \max(0, d_{i y_i}^2 - r_{y_i}^2) - \beta \log \sigma_{y_i}(W f(x_i) + b)
+        \bigr] + \frac{\gamma}{n'} \sum_{i:\, y_i < 0} \sum_k
+        \max\bigl(0, (r_k + m_k)^2 - d_{ik}^2\bigr)
+
+    where :math:`d_{ik}^2 = \lVert f(x_i) - c_k \rVert^2` is the squared distance of the
+    embedding :math:`f(x_i)` to the center :math:`c_k` of class :math:`k`,
+    :math:`\sigma` the softmax of the logits :math:`W f(x) + b`, and :math:`n` and
+    :math:`n'` the numbers of known rows and of outliers in the batch. Half of
+    the lambda of [1]_ is :math:`\alpha` here. The last term, with radii :math:`r_k` and
+    margins :math:`m_k`, is that of generalised hypersphere learning [2]_.
+
+    It is called as ``loss(output, y)`` with the output of
+    :class:`~sk_hypersphere.modules.CentersAndLogits`, (n, 2 k).
+
+    Parameters
+    ----------
+    alpha : float, default=0.05
+        Weight of the compactness of classes, at least 0.
+
+    beta : float, default=1.0
+        Weight of the cross-entropy, at least 0.
+
+    gamma : float, default=0.005
+        Weight of the outliers, at least 0.
+
+    radius : float or sequence of float, default=0.0
+        Radius :math:`r_k` of all spheres, or one for each class.
+
+    margin : float or sequence of float, default=2.0
+        Margin :math:`m_k`, or one for each class.
+
+    References
+    ----------
+    .. [1] Y. Wen, K. Zhang, Z. Li and Y. Qiao. "A Discriminative Feature Learning
+       Approach for Deep Face Recognition". ECCV 2016.
+    .. [2] K. Kirchheim, M. Filax and F. Ortmeier. "Multi Class Hypersphere Anomaly
+       Detection". ICPR 2022.
+
+    Examples
+    --------
+    >>> import torch
+    >>> output = torch.tensor([[1.0, 9.0, 0.0, 0.0]])  # distances, then logits
+    >>> CenterLoss(alpha=1.0)(output, torch.tensor([0])).item()  # 1 + log 2
+    1.693...
+    """
+
+    def __init__(
+        self,
+        alpha: float = 0.05,
+        beta: float = 1.0,
+        gamma: float = 0.005,
+        radius: float | Sequence[float] = 0.0,
+        margin: float | Sequence[float] = 2.0,
+    ):
+        super().__init__()
+        self.alpha = alpha
+        self.beta = beta
+        self.gamma = gamma
+        self.spheres = Spheres(radius, margin)
+
+    def forward(self, output: Tensor, y: Tensor) -> Tensor:
+        sq_distances, logits = output.chunk(2, dim=1)  # (n, 2 k) -> (n, k), (n, k)
+        compactness = self.spheres.outside(sq_distances, y)  # (n,)
+        known = self.alpha * compactness + self.beta * cross_entropies(logits, y)
+        outliers = self.spheres.inside(sq_distances)  # (n,)
+        return mean_where(y >= 0, known) + self.gamma * mean_where(y < 0, outliers)

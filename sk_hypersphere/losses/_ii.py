@@ -1,0 +1,71 @@
+"""Loss of intra and inter class spread."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class IILoss(nn.Module):
+    r"""Bring rows to the mean of their class, and the two closest means apart.
+
+    .. math::
+
+        \mathcal{L} = \frac{\alpha}{n} \sum_{i=1}^{n} \lVert z_i - \mu_{y_i} \rVert^2
+        - \beta \min_{a \ne b} \lVert \mu_a - \mu_b \rVert^2,
+        \qquad \mu_k = \frac{1}{n_k} \sum_{i:\, y_i = k} z_i
+
+    where :math:`z_i` is the embedding of row :math:`i`, :math:`n` the number of rows in
+    the batch, and :math:`\mu_k` the mean of its :math:`n_k` rows of class :math:`k`,
+    through which gradients flow. Classes that are not in the batch are left out; the
+    second term is 0 where there are fewer than two.
+
+    It is called as ``loss(embeddings, y)``. It has no lower bound: embeddings have to
+    be scaled, as :class:`~sk_hypersphere.modules.UnitVariance` does.
+
+    Parameters
+    ----------
+    n_classes : int
+        Number of classes k.
+
+    alpha : float, default=1.0
+        Weight of the spread within classes, at least 0.
+
+    beta : float, default=1.0
+        Weight of the separation of the two closest means, at least 0.
+
+    References
+    ----------
+    .. [1] M. Hassen and P. K. Chan. "Learning a Neural-Network-Based Representation for
+       Open Set Recognition". SDM 2020.
+
+    Examples
+    --------
+    >>> z = torch.tensor([[0.0, 1.0], [0.0, -1.0], [3.0, 0.0]])
+    >>> IILoss(2)(z, torch.tensor([0, 0, 1])).item()  # 2 / 3 - 9
+    -8.333...
+    """
+
+    def __init__(self, n_classes: int, alpha: float = 1.0, beta: float = 1.0):
+        super().__init__()
+        self.n_classes = n_classes
+        self.alpha = alpha
+        self.beta = beta
+
+    def forward(self, z: Tensor, y: Tensor) -> Tensor:
+        member = functional.one_hot(y, self.n_classes).to(z.dtype)  # (n, k)
+        sizes = member.sum(dim=0)  # (k,)
+        means = member.T @ z / sizes.clamp(min=1)[:, None]  # (k, p)
+        intra = (z - means[y]).square().sum(dim=1).mean()
+        return self.alpha * intra - self.beta * least_gap(means, sizes > 0)
+
+
+def least_gap(means: Tensor, present: Tensor) -> Tensor:
+    """Squared distance of the two closest means, (k, p), of those present, (k,)."""
+    gaps = (means[:, None] - means).square().sum(dim=2)  # (k, k, p) -> (k, k)
+    pairs = (
+        present[:, None]
+        & present
+        & ~torch.eye(len(means), dtype=torch.bool, device=means.device)
+    )
+    closest = gaps.masked_fill(~pairs, torch.inf).min()
+    return closest.where(closest.isfinite(), 0.0)

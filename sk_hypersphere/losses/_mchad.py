@@ -1,0 +1,84 @@
+"""Loss of multi-class hypersphere anomaly detection."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from sk_hypersphere.losses._terms import Spheres, cross_entropies, mean_where
+
+
+class MCHADLoss(nn.Module):
+    r"""Pull rows to the center of their class, away from other centers, push outliers.
+
+    .. math::
+
+        \mathcal{L} = \frac{1}{n} \sum_{i:\, y_i \ge 0} \bigl[
+        \alpha \mathcal{L}_\Lambda(x_i, y_i) + \beta \mathcal{L}_\Delta(x_i, y_i)
+        \bigr] + \frac{\gamma}{n'} \sum_{i:\, y_i < 0} \mathcal{L}_\Theta(x_i)
+
+    where, with the squared distance :math:`d_k^2 = \lVert f(x) - c_k \rVert^2` of the
+    embedding :math:`f(x)` to the center :math:`c_k` of class :math:`k`,
+
+    .. math::
+
+        \mathcal{L}_\Lambda(x, y) &= \max(0, d_y^2 - r_y^2) \\
+        \mathcal{L}_\Delta(x, y) &= \log\Bigl(1 + \sum_{k \ne y}
+        e^{d_y^2 - d_k^2}\Bigr) \\
+        \mathcal{L}_\Theta(x) &= \sum_k \max\bigl(0, (r_k + m_k)^2 - d_k^2\bigr)
+
+    :math:`n` and :math:`n'` are the numbers of known rows and of outliers in the batch,
+    :math:`r_k` radii and :math:`m_k` margins. :math:`\mathcal{L}_\Delta` is the
+    cross-entropy of a softmax of :math:`-d_k^2`, as which it is computed: distant rows
+    do not overflow.
+
+    Parameters
+    ----------
+    alpha : float, default=0.05
+        Weight of the compactness of classes, at least 0.
+
+    beta : float, default=1.0
+        Weight of the variation between classes, at least 0.
+
+    gamma : float, default=0.005
+        Weight of the outliers, at least 0.
+
+    radius : float or sequence of float, default=0.0
+        Radius :math:`r_k` of all spheres, or one for each class; inside it, rows of the
+        class cost nothing.
+
+    margin : float or sequence of float, default=2.0
+        Margin :math:`m_k`, or one for each class.
+
+    References
+    ----------
+    .. [1] K. Kirchheim, M. Filax and F. Ortmeier. "Multi Class Hypersphere Anomaly
+       Detection". ICPR 2022.
+
+    Examples
+    --------
+    >>> import torch
+    >>> sq_distances = torch.tensor([[1.0, 9.0], [16.0, 1.0]])
+    >>> loss = MCHADLoss(alpha=1.0, beta=0.0, gamma=1.0)
+    >>> loss(sq_distances, torch.tensor([0, -1])).item()  # 1 for the row, 4 - 1 beside
+    4.0
+    """
+
+    def __init__(
+        self,
+        alpha: float = 0.05,
+        beta: float = 1.0,
+        gamma: float = 0.005,
+        radius: float | Sequence[float] = 0.0,
+        margin: float | Sequence[float] = 2.0,
+    ):
+        super().__init__()
+        self.alpha = alpha
+        self.beta = beta
+        self.gamma = gamma
+        self.spheres = Spheres(radius, margin)
+
+    def forward(self, sq_distances: Tensor, y: Tensor) -> Tensor:
+        compactness = self.spheres.outside(sq_distances, y)  # (n,)
+        variation = cross_entropies(-sq_distances, y)  # (n,)
+        known = mean_where(y >= 0, self.alpha * compactness + self.beta * variation)
+        return known + self.gamma * mean_where(y < 0, self.spheres.inside(sq_distances))

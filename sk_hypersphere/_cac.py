@@ -27,7 +27,8 @@ class CACClassifier(GeneralizedClassifier):
 
         s(x) = -\min_k d_k \Bigl(1 - \frac{e^{-d_k}}{\sum_j e^{-d_j}}\Bigr)
 
-    the lower, the more abnormal: it is near no class, or to several. Training minimises
+    the lower, the more abnormal: it is near no class, or to several. With a single
+    class, the score is the distance, negated. Training minimises
     :class:`~sk_hypersphere.losses.CACLoss`,
 
     .. math::
@@ -81,7 +82,9 @@ class CACClassifier(GeneralizedClassifier):
     contamination : float, default=0.05
         Fraction of the training samples of known classes that score below `offset_`,
         in (0, 0.5]. It moves `offset_` only. New samples score lower than those
-        trained on, so that more of them do, the more the longer the training.
+        trained on, and more of them fall below it, the smaller the data and the longer
+        the training; set `offset_` to a quantile of the scores of held-out samples
+        where that matters.
 
     encoder : nn.Module, class, callable or None, default=None
         Maps a batch of samples to embeddings, (n_samples, n_components). A module is
@@ -91,7 +94,8 @@ class CACClassifier(GeneralizedClassifier):
         :class:`~sk_hypersphere.modules.ConvNet` for images.
 
     max_epochs : int or "auto", default="auto"
-        Epochs of training. "auto" is 30.
+        Epochs of training. "auto" is 30, or as many as have 1,000 batches, but at most
+        300: with fewer, distances say little on small data.
 
     batch_size : int, default=128
         Largest number of samples of known classes in a training batch; example
@@ -281,4 +285,9 @@ class CACClassifier(GeneralizedClassifier):
 
     def _score(self, output):
         distances = output.sqrt()  # (m, k)
-        return -(distances * (1 - (-distances).softmax(dim=1))).amin(dim=1)  # (m,)
+        least, nearest = distances.min(dim=1, keepdim=True)  # (m, 1), (m, 1)
+        if distances.shape[1] == 1:
+            return -least.squeeze(1)
+        # The sum over all others keeps the digits that 1 - softmax would lose.
+        others = (-distances).softmax(dim=1).scatter(1, nearest, 0.0).sum(dim=1)
+        return -least.squeeze(1) * others  # (m,)

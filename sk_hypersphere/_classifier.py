@@ -11,9 +11,10 @@ from sklearn.utils import assert_all_finite, check_consistent_length, column_or_
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
+from torch.nn import functional
 
 from sk_hypersphere._base import BaseHypersphereScorer, Plan
-from sk_hypersphere._batches import shuffled, with_outliers
+from sk_hypersphere._batches import auto_epochs, shuffled, with_outliers
 from sk_hypersphere._labels import is_label, replace_where
 from sk_hypersphere._skorch import LowerLearningRate
 
@@ -22,13 +23,13 @@ OUTLIER = -1
 
 
 def initial_centers(n_classes, n_components):
-    """Where learned centers start: at the unit vectors if there are as many as classes.
+    """Where learned centers start, (n_classes, n_components): at unit vectors.
 
-    Otherwise they are normal random numbers, from torch's stream, which is seeded.
+    With fewer components than classes these are random, from torch's stream.
     """
-    if n_classes == n_components:
-        return torch.eye(n_classes)
-    return torch.randn(n_classes, n_components)
+    if n_classes <= n_components:
+        return torch.eye(n_classes, n_components)
+    return functional.normalize(torch.randn(n_classes, n_components))
 
 
 class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
@@ -126,11 +127,12 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
             )
 
     def _plan(self, encoder, head, X, y, run):
+        epochs = auto_epochs(np.sum(y != OUTLIER), self.batch_size)
         return Plan(
             head=self._make_head(head),
             loss=self._make_loss(),
             y=y,
-            max_epochs=self._auto("max_epochs", 30),
+            max_epochs=self._auto("max_epochs", epochs),
             lr=self._auto("lr", 1e-3),
             callbacks=[LowerLearningRate()] if self.lr == "auto" else [],
             sampler=self._sampler(),

@@ -1,7 +1,6 @@
 """Deep Support Vector Data Description, with one sphere or many."""
 
 from functools import partial
-from math import ceil
 from numbers import Integral, Real
 
 import numpy as np
@@ -17,7 +16,7 @@ from sklearn.utils.validation import (
 from torch import nn
 
 from sk_hypersphere._base import BaseHypersphereDetector, Plan
-from sk_hypersphere._batches import map_batches
+from sk_hypersphere._batches import auto_epochs, map_batches
 from sk_hypersphere._collapse import relative_spread
 from sk_hypersphere._finch import FINCH
 from sk_hypersphere._pretrain import can_decode, pretrain
@@ -35,9 +34,6 @@ from sk_hypersphere._spheres import (
 )
 from sk_hypersphere.losses import OneClassLoss, SoftBoundaryLoss
 from sk_hypersphere.modules import Centers
-
-# Steps that a pre-trained encoder needs at least to move its samples into one sphere.
-LEAST_STEPS = 1000
 
 
 class DeepSVDD(BaseHypersphereDetector):
@@ -383,8 +379,7 @@ class DeepSVDD(BaseHypersphereDetector):
             return 30, 1e-3
         if self.multi_radius:
             return 1, 1e-5  # the spheres are in place: training moves little
-        n_batches = ceil(n_samples / self.batch_size)
-        return min(max(30, ceil(LEAST_STEPS / n_batches)), 300), 1e-4
+        return auto_epochs(n_samples, self.batch_size), 1e-4
 
     def _place_centers(self, encoder, X, groups, run):
         """Means of the embeddings, (k, p), and the cluster of each row, (n,)."""

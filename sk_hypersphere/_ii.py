@@ -52,7 +52,9 @@ class IILossClassifier(BaseHypersphereClassifier):
     contamination : float, default=0.05
         Fraction of the training samples of known classes that score below `offset_`,
         in (0, 0.5]. It moves `offset_` only. New samples score lower than those
-        trained on, so that more of them do, the more the longer the training.
+        trained on, and more of them fall below it, the smaller the data and the longer
+        the training; set `offset_` to a quantile of the scores of held-out samples
+        where that matters.
 
     encoder : nn.Module, class, callable or None, default=None
         Maps a batch of samples to embeddings, (n_samples, n_components). A module is
@@ -66,7 +68,8 @@ class IILossClassifier(BaseHypersphereClassifier):
         classes. "auto" is the default of the encoder.
 
     max_epochs : int or "auto", default="auto"
-        Epochs of training. "auto" is 30.
+        Epochs of training. "auto" is 30, or as many as have 1,000 batches, but at most
+        300: with fewer, distances say little on small data.
 
     batch_size : int, default=128
         Largest number of samples in a training batch.
@@ -143,7 +146,7 @@ class IILossClassifier(BaseHypersphereClassifier):
     The loss has no lower bound. Its authors put batch normalization before it; here a
     single scale for all components, :class:`~sk_hypersphere.modules.UnitVariance`,
     bounds it as well and keeps spheres spheres. With a single class there is no gap,
-    and its spread is all there is: then nothing is learned.
+    and its spread is that of the batch, which is 1: nothing is trained then.
 
     References
     ----------
@@ -215,6 +218,11 @@ class IILossClassifier(BaseHypersphereClassifier):
                 "or take MCHADClassifier, which learns from them."
             )
         return y
+
+    def _plan(self, encoder, head, X, y, run):
+        plan = super()._plan(encoder, head, X, y, run)
+        # The loss of a single class is constant, and Adam enlarges its rounding errors.
+        return plan if len(self.classes_) > 1 else plan._replace(max_epochs=0)
 
     def _make_head(self, former):
         return UnitVariance()

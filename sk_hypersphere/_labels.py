@@ -29,14 +29,18 @@ def is_label(y, label):
     >>> is_label(np.array([0, 1, -1]), -1)
     array([False, False,  True])
     """
+    if label is None:
+        return np.zeros(len(y), dtype=bool)
     is_text = isinstance(label, str)
-    if y.dtype.kind in "US" and not is_text and np.any(y == str(label)):
-        raise ValueError(
-            f"y must hold outlier_label={label!r} as it is, got the text "
-            f"{str(label)!r} among other texts. Give y as an array with dtype=object, "
-            "or choose a text for outlier_label."
-        )
-    if label is None or (y.dtype.kind != "O" and is_text != (y.dtype.kind in "US")):
+    if y.dtype.kind in "US" and not is_text:
+        lookalikes = np.isin(y, [str(label), str(float(label)), f"{label:g}"])
+        if lookalikes.any():
+            raise ValueError(
+                f"y must hold outlier_label={label!r} as it is, got the text "
+                f"{str(y[lookalikes][0])!r} among other texts. Give y as an array with "
+                "dtype=object, or choose a text for outlier_label."
+            )
+    if y.dtype.kind != "O" and is_text != (y.dtype.kind in "US"):
         return np.zeros(len(y), dtype=bool)  # some versions of numpy warn if compared
     return np.asarray(y == label, dtype=bool)
 

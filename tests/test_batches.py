@@ -1,5 +1,7 @@
 """Batches of rows, without a loader in between."""
 
+from math import ceil
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,7 @@ from sk_hypersphere._batches import (
     map_batches,
     rows_at_once,
     shuffled,
+    with_outliers,
 )
 from sk_hypersphere.modules import Centers
 
@@ -39,6 +42,107 @@ def test_a_shuffled_epoch_has_every_row_once(rows):
     second = torch.cat([y for _, y in batches]).tolist()
     assert sorted(first) == sorted(second) == list(range(10))
     assert first != second
+
+
+# Outliers.
+
+
+def draw_labels(n_known, n_outliers):
+    """Labels in random order, those of outliers -1."""
+    labels = np.repeat([0, 1, -1], [n_known // 2, n_known - n_known // 2, n_outliers])
+    return np.random.RandomState(0).permutation(labels)
+
+
+EVERY_MIXTURE = pytest.mark.parametrize(
+    ("n_known", "n_outliers"), [(1, 1), (10, 3), (100, 1000), (1000, 1), (129, 40)]
+)
+EVERY_RATIO = pytest.mark.parametrize("ratio", [0.1, 1, 2.5])
+
+
+def draw_epoch(n_known, n_outliers, ratio, batch_size=32):
+    y = draw_labels(n_known, n_outliers)
+    return y, with_outliers(y, batch_size, np.random.RandomState(1), ratio=ratio)
+
+
+@EVERY_MIXTURE
+@EVERY_RATIO
+def test_an_epoch_with_outliers_has_every_known_row_once(n_known, n_outliers, ratio):
+    y, batches = draw_epoch(n_known, n_outliers, ratio)
+    known = [batch[y[batch] >= 0] for batch in batches]
+    np.testing.assert_array_equal(
+        np.sort(np.concatenate(known)), np.flatnonzero(y >= 0)
+    )
+    assert len(batches) == ceil(n_known / 32)
+    assert max(map(len, known)) <= 32
+
+
+@EVERY_MIXTURE
+@EVERY_RATIO
+def test_outliers_at_the_end_of_a_batch_are_a_share_of_its_known_rows(
+    n_known, n_outliers, ratio
+):
+    y, batches = draw_epoch(n_known, n_outliers, ratio)
+    for batch in batches:
+        n = np.count_nonzero(y[batch] >= 0)
+        assert (y[batch[:n]] >= 0).all()
+        assert (y[batch[n:]] < 0).all()
+        assert len(batch) - n == ceil(ratio * n)
+
+
+@EVERY_MIXTURE
+@EVERY_RATIO
+def test_all_outliers_are_drawn_before_one_is_drawn_again(n_known, n_outliers, ratio):
+    y, batches = draw_epoch(n_known, n_outliers, ratio)
+    drawn = np.concatenate(batches)
+    drawn = drawn[y[drawn] < 0]
+    for start in range(0, len(drawn), n_outliers):
+        one_round = drawn[start : start + n_outliers]
+        assert len(np.unique(one_round)) == len(one_round)
+    counts = np.bincount(drawn, minlength=len(y))[y < 0]
+    assert counts.max() - counts.min() <= 1
+
+
+def test_a_single_outlier_is_in_every_batch():
+    y, batches = draw_epoch(1000, 1, ratio=0.1)
+    (outlier,) = np.flatnonzero(y < 0)
+    assert len(batches) == 32
+    assert all(outlier in batch for batch in batches)
+
+
+def test_outliers_come_in_random_order_anew_in_every_epoch_and_round():
+    y, random_state = draw_labels(60, 20), np.random.RandomState(0)
+    (first,) = with_outliers(y, 60, random_state, ratio=1)
+    (second,) = with_outliers(y, 60, random_state, ratio=1)
+    rounds = {tuple(batch[a : a + 20]) for batch in (first, second) for a in (60, 80)}
+    assert len(rounds) == 4
+    assert tuple(np.flatnonzero(y < 0)) not in rounds
+    assert not np.array_equal(first[:60], second[:60])
+
+
+@EVERY_RATIO
+@pytest.mark.parametrize(("n_known", "n_outliers"), [(100, 0), (0, 100), (1, 0)])
+def test_rows_of_one_kind_are_shuffled(n_known, n_outliers, ratio):
+    y, batches = draw_epoch(n_known, n_outliers, ratio)
+    expected = shuffled(y, 32, np.random.RandomState(1))
+    for batch, rows in zip(batches, expected, strict=True):
+        np.testing.assert_array_equal(batch, rows)
+
+
+@EVERY_MIXTURE
+def test_batches_with_outliers_are_those_of_the_random_state(n_known, n_outliers):
+    _, first = draw_epoch(n_known, n_outliers, ratio=1)
+    _, second = draw_epoch(n_known, n_outliers, ratio=1)
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_labels_below_minus_1_are_those_of_outliers_too():
+    y = np.array([0, -5, 1, -2])
+    (batch,) = with_outliers(y, 8, np.random.RandomState(0), ratio=1)
+    assert sorted(batch[:2]) == [0, 2] and sorted(batch[2:]) == [1, 3]
+
+
+# Rows.
 
 
 def test_rows_and_labels_stay_together(rows):

@@ -38,8 +38,8 @@ from torch.utils.data import DataLoader, TensorDataset
 import sk_hypersphere
 from sk_hypersphere.exceptions import NonFiniteLossError
 
-# Settings of each estimator that the laws are tried with, besides SMALL. Classifiers have
-# to be right on blobs, which takes them some epochs.
+# Settings of each estimator that the laws are tried with, besides SMALL. Classifiers
+# have to be right on blobs, which takes them some epochs.
 LEARNS = {"max_epochs": 12, "lr": 1e-2}
 INIT_PARAMS = {
     "CACClassifier": [LEARNS],

@@ -2,6 +2,7 @@
 
 import math
 from copy import deepcopy
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,13 +10,24 @@ import torch
 
 from sk_hypersphere import losses
 from sk_hypersphere.losses import (
+    CACLoss,
+    CenterLoss,
+    IILoss,
+    MCHADLoss,
     OneClassLoss,
     ReconstructionLoss,
     SoftBoundaryLoss,
 )
 
-# Methods.md 16.7: squared norms of these, a radius of 1 and nu = 0.1 give 44.75.
+# Embeddings of methods.md 16.1, 16.7 and 16.10.
 GOLDEN_ROWS = [[0.5, -1.0], [1.5, 2.0], [-0.25, 0.75], [3.0, -2.0]]
+
+
+# Formulas.
+
+
+def mean(values):
+    return math.fsum(values) / max(1, len(values))
 
 
 def one_class(sq_distances, y):
@@ -36,6 +48,65 @@ def soft_boundary(nu, sq_radii):
     return formula
 
 
+def log_of_one_plus(differences):
+    return math.log(1 + math.fsum(math.exp(value) for value in differences))
+
+
+def mchad(row, k, alpha, beta, sq_radii):
+    others = [row[k] - d for j, d in enumerate(row) if j != k]
+    return alpha * max(0, row[k] - sq_radii[k]) + beta * log_of_one_plus(others)
+
+
+def cac(row, k, alpha, beta, sq_radii):
+    d = [math.sqrt(value) for value in row]
+    others = [d[k] - d[j] for j in range(len(d)) if j != k]
+    return alpha * d[k] + beta * log_of_one_plus(others)
+
+
+def center(row, k, alpha, beta, sq_radii):
+    sq_distances, logits = row[: len(row) // 2], row[len(row) // 2 :]
+    total = math.fsum(math.exp(value) for value in logits)
+    cross_entropy = -math.log(math.exp(logits[k]) / total)
+    return alpha * max(0, sq_distances[k] - sq_radii[k]) + beta * cross_entropy
+
+
+def with_outliers(cost, alpha, beta, gamma, radii, margins):
+    sq_radii = [r**2 for r in radii]
+    sq_reaches = [(r + m) ** 2 for r, m in zip(radii, margins, strict=True)]
+
+    def formula(outputs, y):
+        known, outliers = [], []
+        for row, k in zip(outputs, y, strict=True):
+            if k >= 0:
+                known.append(cost(row, k, alpha, beta, sq_radii))
+            else:  # logits behind the distances are left out
+                pairs = zip(sq_reaches, row, strict=False)
+                outliers.append(math.fsum(max(0, reach - d) for reach, d in pairs))
+        return mean(known) + gamma * mean(outliers)
+
+    return formula
+
+
+def sq_distance(a, b):
+    return math.fsum((p - q) ** 2 for p, q in zip(a, b, strict=True))
+
+
+def ii(alpha, beta):
+    def formula(embeddings, y):
+        means = {}
+        for k in set(y):
+            own = [z for z, label in zip(embeddings, y, strict=True) if label == k]
+            means[k] = [mean(component) for component in zip(*own, strict=True)]
+        intra = [sq_distance(z, means[k]) for z, k in zip(embeddings, y, strict=True)]
+        gaps = [sq_distance(means[a], means[b]) for a in means for b in means if a < b]
+        return alpha * mean(intra) - beta * min(gaps, default=0.0)
+
+    return formula
+
+
+# Losses of four clusters or classes, each with its formula.
+
+
 def with_radii(nu, sq_radii):
     loss = SoftBoundaryLoss(len(sq_radii), nu).double()
     loss.sq_radii.copy_(torch.tensor(sq_radii))
@@ -44,8 +115,7 @@ def with_radii(nu, sq_radii):
 
 RADII = [1.0, 2.5, 0.25, 4.0]
 
-# Losses of squared distances to four centers, each with its formula.
-LOSSES = [
+DEEP_SVDD = [
     pytest.param(OneClassLoss(), one_class, id="OneClassLoss"),
     *[
         pytest.param(
@@ -57,17 +127,71 @@ LOSSES = [
         for nu in (0.1, 1.0)
     ],
 ]
+
+# Those with a term for outliers, and what a known row costs.
+COSTS = {MCHADLoss: mchad, CACLoss: cac, CenterLoss: center}
+WEIGHTS = [(0.3, 0.7, 0.2), (0.3, 0.0, 0.0), (0.0, 0.7, 0.0), (0.0, 0.0, 0.2)]
+OWN_RADII, OWN_MARGINS = [1.0, 0.5, 0.0, 1.5], [0.5, 1.5, 0.0, 1.0]
+
+GENERALIZED = [
+    *[
+        pytest.param(
+            make(*weights, radius=0.5, margin=1.0),
+            with_outliers(cost, *weights, [0.5] * 4, [1.0] * 4),
+            id="-".join([make.__name__, *map(str, weights)]),
+        )
+        for make, cost in COSTS.items()
+        for weights in WEIGHTS
+    ],
+    *[
+        pytest.param(
+            make(*WEIGHTS[0], OWN_RADII, OWN_MARGINS),
+            with_outliers(cost, *WEIGHTS[0], OWN_RADII, OWN_MARGINS),
+            id=f"{make.__name__}-own-radii",
+        )
+        for make, cost in COSTS.items()
+    ],
+]
+
+II = [
+    pytest.param(IILoss(4, *weights), ii(*weights), id=f"IILoss-{weights}")
+    for weights in [(0.3, 0.7), (0.3, 0.0), (0.0, 0.7)]
+]
+
+LOSSES = [*DEEP_SVDD, *GENERALIZED, *II]
 # Losses of something else, which have tests of their own below.
 OTHERS = {"ReconstructionLoss"}
 
-EVERY_LOSS = pytest.mark.parametrize(("loss", "formula"), LOSSES)
+EVERY_LOSS = pytest.mark.parametrize(
+    ("loss", "formula", "outliers"),
+    [pytest.param(*case.values, (), id=case.id) for case in LOSSES]
+    + [
+        pytest.param(*case.values, (-1,), id=f"{case.id}-with-outliers")
+        for case in GENERALIZED
+    ],
+)
+EVERY_GENERALIZED_LOSS = pytest.mark.parametrize(("loss", "formula"), GENERALIZED)
+EVERY_GENERALIZED_KIND = pytest.mark.parametrize("make", COSTS)
 
 
-def draw(seed, n=12, labels=(0, 1, 2, 3)):
-    """Squared distances of n rows to 4 centers in float64, and labels."""
+def draw(seed, n=12, labels=(0, 1, 2, 3), n_outputs=4):
+    """Outputs for n rows, squared distances to 4 centers, in float64, and labels."""
     rng = np.random.RandomState(seed)
-    sq_distances = torch.from_numpy(rng.gamma(2.0, size=(n, 4)))
-    return sq_distances, torch.from_numpy(rng.choice(labels, n))
+    outputs = torch.from_numpy(rng.gamma(2.0, size=(n, n_outputs)))
+    return outputs, torch.from_numpy(rng.choice(labels, n))
+
+
+def draw_for(loss, outliers, n=12, classes=(0, 1, 2, 3)):
+    """A batch that a loss takes: logits behind the distances, or embeddings."""
+    n_outputs = 8 if isinstance(loss, CenterLoss) else 4
+    return draw(n, n, (*classes, *outliers), n_outputs)
+
+
+def outputs_of(make, sq_distances):
+    """Squared distances, and logits of 0 behind them for a loss that takes some."""
+    if make is CenterLoss:
+        return torch.cat([sq_distances, torch.zeros_like(sq_distances)], dim=1)
+    return sq_distances
 
 
 def test_every_loss_is_tested():
@@ -75,57 +199,62 @@ def test_every_loss_is_tested():
     assert tested | OTHERS == {*losses.__all__}
 
 
+# Laws of all losses.
+
+
 @EVERY_LOSS
 @pytest.mark.parametrize("n", [1, 2, 12, 100])
-@pytest.mark.parametrize("labels", [(0, 1, 2, 3), (1, 3), (2,)])
-def test_a_loss_is_its_formula(loss, formula, n, labels):
-    sq_distances, y = draw(n, n, labels)
-    expected = formula(sq_distances.tolist(), y.tolist())
-    assert loss(sq_distances, y).item() == pytest.approx(expected, rel=1e-12)
+@pytest.mark.parametrize("classes", [(0, 1, 2, 3), (1, 3), (2,)])
+def test_a_loss_is_its_formula(loss, formula, outliers, n, classes):
+    outputs, y = draw_for(loss, outliers, n, classes)
+    expected = formula(outputs.tolist(), y.tolist())
+    assert loss(outputs, y).item() == pytest.approx(expected, rel=1e-12)
 
 
 @EVERY_LOSS
-def test_the_order_of_the_rows_does_not_matter(loss, formula):
-    sq_distances, y = draw(0)
+def test_the_order_of_the_rows_does_not_matter(loss, formula, outliers):
+    outputs, y = draw_for(loss, outliers)
     order = torch.from_numpy(np.random.RandomState(1).permutation(len(y)))
-    torch.testing.assert_close(
-        loss(sq_distances[order], y[order]), loss(sq_distances, y)
-    )
+    torch.testing.assert_close(loss(outputs[order], y[order]), loss(outputs, y))
 
 
 @EVERY_LOSS
-def test_gradients_are_those_of_finite_differences(loss, formula):
-    sq_distances, y = draw(0)
-    assert torch.autograd.gradcheck(lambda d: loss(d, y), sq_distances.requires_grad_())
+def test_gradients_are_those_of_finite_differences(loss, formula, outliers):
+    outputs, y = draw_for(loss, outliers)
+    assert torch.autograd.gradcheck(lambda d: loss(d, y), outputs.requires_grad_())
 
 
 @EVERY_LOSS
-def test_the_gradient_is_finite_at_distance_0(loss, formula):
-    sq_distances = torch.zeros(3, 4, dtype=torch.float64, requires_grad=True)
-    loss(sq_distances, torch.tensor([0, 1, 1])).backward()
-    assert sq_distances.grad.isfinite().all()
+def test_the_gradient_is_finite_at_distance_0(loss, formula, outliers):
+    y = torch.tensor([0, 1, 1, *outliers])
+    outputs = torch.zeros_like(draw_for(loss, outliers, len(y))[0]).requires_grad_()
+    loss(outputs, y).backward()
+    assert outputs.grad.isfinite().all()
 
 
 @EVERY_LOSS
+def test_the_type_of_the_outputs_is_kept(loss, formula, outliers):
+    outputs, y = draw_for(loss, outliers)
+    copied = deepcopy(loss)
+    assert copied.float()(outputs.float(), y).dtype == torch.float32
+    assert copied.double()(outputs, y).dtype == torch.float64
+
+
+@EVERY_LOSS
+def test_a_loss_has_no_parameters_to_train(loss, formula, outliers):
+    assert [*loss.parameters()] == []
+
+
+# Deep SVDD.
+
+
+@pytest.mark.parametrize(("loss", "formula"), DEEP_SVDD)
 def test_only_the_own_center_has_a_gradient(loss, formula):
     sq_distances, y = draw(0)
     loss(sq_distances.requires_grad_(), y).backward()
     own = torch.nn.functional.one_hot(y, 4).bool()
     assert (sq_distances.grad[~own] == 0).all()
     assert (sq_distances.grad[own] >= 0).all() and (sq_distances.grad[own] > 0).any()
-
-
-@EVERY_LOSS
-def test_the_type_of_the_distances_is_kept(loss, formula):
-    sq_distances, y = draw(0)
-    copied = deepcopy(loss)
-    assert copied.float()(sq_distances.float(), y).dtype == torch.float32
-    assert copied.double()(sq_distances, y).dtype == torch.float64
-
-
-@EVERY_LOSS
-def test_a_loss_has_no_parameters_to_train(loss, formula):
-    assert [*loss.parameters()] == []
 
 
 def test_one_class_with_one_center_is_the_mean_squared_distance():
@@ -136,6 +265,7 @@ def test_one_class_with_one_center_is_the_mean_squared_distance():
 
 @pytest.fixture
 def golden():
+    """Methods.md 16.7: with a radius of 1 and nu = 0.1 they give 44.75."""
     return torch.tensor(GOLDEN_ROWS, dtype=torch.float64).square().sum(dim=1)
 
 
@@ -175,6 +305,236 @@ def test_every_cluster_weighs_the_same_in_the_soft_boundary():
     sq_distances = torch.tensor([[2.0, 9.0]] * 9 + [[9.0, 4.0]], dtype=torch.float64)
     y = torch.tensor([0] * 9 + [1])
     assert loss(sq_distances, y).item() == pytest.approx((2 / 0.5 + 4 / 0.5) / 2)
+
+
+# Losses with a term for outliers.
+
+
+@EVERY_GENERALIZED_LOSS
+@pytest.mark.parametrize("y", [[-1], [-1, -1, -1], [-1, 3], [0, 1], [2, 2], [-1, 0, 3]])
+def test_batches_without_known_rows_or_outliers_can_be_trained_on(loss, formula, y):
+    outputs = draw_for(loss, (), len(y))[0].requires_grad_()
+    value = loss(outputs, torch.tensor(y))
+    value.backward()
+    assert value.item() == pytest.approx(formula(outputs.tolist(), y), rel=1e-12)
+    assert outputs.grad.isfinite().all()
+
+
+@EVERY_GENERALIZED_LOSS
+@pytest.mark.parametrize(("n_known", "n_outliers"), [(3, 1), (1, 4), (5, 5)])
+def test_neither_batch_size_nor_share_of_outliers_changes_a_loss(
+    loss, formula, n_known, n_outliers
+):
+    outputs, y = draw_for(loss, (-1,))
+    repeats = torch.where(y < 0, n_outliers, n_known)
+    repeated = outputs.repeat_interleave(repeats, dim=0), y.repeat_interleave(repeats)
+    torch.testing.assert_close(loss(*repeated), loss(outputs, y))
+
+
+@EVERY_GENERALIZED_KIND
+@pytest.mark.parametrize("weights", WEIGHTS)
+def test_a_class_far_away_changes_nothing(make, weights):
+    loss = make(*weights, radius=0.5, margin=1.0)
+    outputs, y = draw_for(loss, (-1,))
+    distances, *logits = outputs.split(4, dim=1)
+    far = torch.full((len(y), 1), 1e8, dtype=outputs.dtype)
+    behind = [torch.cat([block, -far], dim=1) for block in logits]
+    with_far = torch.cat([distances, far, *behind], dim=1)
+    torch.testing.assert_close(loss(with_far, y), loss(outputs, y))
+
+
+@EVERY_GENERALIZED_KIND
+def test_own_radii_leave_the_type_of_the_outputs_alone(make):
+    loss = make(radius=OWN_RADII, margin=OWN_MARGINS)
+    outputs, y = draw_for(loss, (-1,))
+    assert loss(outputs.float(), y).dtype == torch.float32
+
+
+@EVERY_GENERALIZED_KIND
+def test_outliers_beyond_radius_and_margin_cost_nothing(make):
+    loss = make(gamma=1.0, radius=[0.0, 1.0, 2.0], margin=[1.5, 1.0, 0.5])
+    sq_distances = torch.tensor([[2.26, 4.01, 6.26]] * 2, requires_grad=True)
+    value = loss(outputs_of(make, sq_distances), torch.tensor([-1, -1]))
+    value.backward()
+    assert value == 0 and (sq_distances.grad == 0).all()
+
+
+@EVERY_GENERALIZED_KIND
+@pytest.mark.parametrize(("k", "inside"), [(0, 2.24), (1, 3.99), (2, 6.24)])
+def test_outliers_are_pushed_from_a_sphere_and_its_margin(make, k, inside):
+    loss = make(gamma=3.0, radius=[0.0, 1.0, 2.0], margin=[1.5, 1.0, 0.5])
+    sq_distances, expected = torch.full((2, 3), 9.0), torch.zeros(2, 3)
+    sq_distances[0, k] = inside
+    expected[0, k] = -3.0 / 2  # gamma over the number of outliers
+    sq_distances.requires_grad_()
+    loss(outputs_of(make, sq_distances), torch.tensor([-1, -1])).backward()
+    assert torch.equal(sq_distances.grad, expected)
+
+
+@pytest.mark.parametrize("make", [MCHADLoss, CenterLoss])
+@pytest.mark.parametrize("k", [0, 1, 2, 3])
+def test_rows_inside_their_radius_are_not_pulled_any_further(make, k):
+    radii = [1.0, 2.0, 3.0, 4.0]
+    sq_distances = torch.full((2, 4), 50.0)
+    sq_distances[:, k] = radii[k] ** 2 * torch.tensor([0.99, 1.01])
+    sq_distances.requires_grad_()
+    loss = make(alpha=1.0, beta=0.0, radius=radii)
+    loss(outputs_of(make, sq_distances), torch.tensor([k, k])).backward()
+    assert sq_distances.grad[:, k].tolist() == [0.0, 0.5]
+
+
+@pytest.mark.parametrize("make", [MCHADLoss, CACLoss])
+@pytest.mark.parametrize("k", [0, 1, 2, 3])
+def test_rows_are_pushed_from_the_center_of_every_other_class(make, k):
+    outputs = draw(0, n=1)[0].requires_grad_()
+    make(alpha=0.0)(outputs, torch.tensor([k])).backward()
+    assert outputs.grad[0, k] > 0
+    assert (outputs.grad[0, [j for j in range(4) if j != k]] < 0).all()
+
+
+@pytest.mark.parametrize(
+    ("make", "difference"), [(MCHADLoss, 1e8), (CACLoss, 1e4)], ids=["MCHAD", "CAC"]
+)
+def test_distant_rows_do_not_overflow(make, difference):
+    sq_distances = torch.tensor([[0.0, 1e8, 0.0], [0.0, 1e8, 0.0]], requires_grad=True)
+    value = make(alpha=0.0)(sq_distances, torch.tensor([1, 0]))
+    value.backward()
+    # log(1 + 2 exp(difference)) and log(1 + 1), without the exponential
+    assert value.item() == pytest.approx((difference + 2 * math.log(2)) / 2, rel=1e-6)
+    assert sq_distances.grad.isfinite().all()
+
+
+# Golden values.
+
+
+def single(loss, sq_distances, labels):
+    """A loss of every row alone."""
+    y = torch.tensor(labels)[:, None]
+    return [loss(d[None], k).item() for d, k in zip(sq_distances, y, strict=True)]
+
+
+def sq_distances_between(rows, centers):
+    rows = torch.tensor(rows, dtype=torch.float64)
+    centers = torch.tensor(centers, dtype=torch.float64)
+    return (rows[:, None] - centers).square().sum(dim=2)
+
+
+golden_sq_distances = partial(
+    sq_distances_between, centers=[[0.0, 0.0], [1.0, 2.0], [-1.0, 1.0]]
+)
+
+
+def test_mchad_has_the_golden_values_of_known_rows():
+    sq_distances = golden_sq_distances(GOLDEN_ROWS)
+    assert sq_distances.tolist() == [
+        [1.25, 9.25, 6.25],
+        [6.25, 0.25, 7.25],
+        [0.625, 3.125, 0.625],
+        [13, 20, 25],
+    ]
+    known, labels = sq_distances[:3], [0, 1, 2]
+    compactness = single(MCHADLoss(1.0, 0.0, 0.0), known, labels)
+    variation = single(MCHADLoss(0.0, 1.0, 0.0), known, labels)
+    assert compactness == [1.25, 0.25, 0.625]
+    assert variation == pytest.approx(
+        [0.00704851041106442, 0.0033848989026873, 0.7333697948272112], abs=1e-15
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "reach", "expected"),
+    [([3.0, -2.0], 2.0, 0.0), ([3.0, -2.0], 4.0, 3.0), ([0.3, 0.4], 2.0, 6.65)],
+)
+@EVERY_GENERALIZED_KIND
+def test_outliers_have_the_golden_values(make, row, reach, expected):
+    outputs = outputs_of(make, golden_sq_distances([row]))
+    for radius in (0.0, 0.5, reach):
+        loss = make(gamma=1.0, radius=radius, margin=reach - radius)
+        value = loss(outputs, torch.tensor([-1])).item()
+        assert value == pytest.approx(expected, abs=1e-14)
+
+
+def test_weights_of_the_published_code_are_those_of_means_over_rows_times_a_share():
+    # There the center term is a mean over classes, too, the other one over outliers.
+    sq_distances, y = golden_sq_distances(GOLDEN_ROWS), torch.tensor([0, 1, 2, -1])
+    compactness = MCHADLoss(1.0, 0.0, 0.0)(sq_distances, y).item()
+    variation = MCHADLoss(0.0, 1.0, 0.0)(sq_distances, y).item()
+    assert compactness / 3 == pytest.approx(0.2361111, abs=5e-8)
+    assert variation * 3 / 4 == pytest.approx(0.1859508, abs=5e-8)
+
+
+@pytest.fixture
+def golden_cac():
+    rows = [[1.8, 0.1, -0.2], [0.2, 1.5, 0.3], [0.1, -0.1, 1.0]]
+    anchors = [[2.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 2.0]]
+    return sq_distances_between(rows, anchors), torch.tensor([0, 1, 2])
+
+
+CAC_TERMS = [(1.0, 0.0), (0.0, 1.0), (0.1, 1.0)]
+
+
+def test_cac_has_the_golden_values(golden_cac):
+    sq_distances, y = golden_cac
+    distances = [
+        [0.3, 2.6248809, 2.8442925],
+        [2.3622024, 0.6164414, 2.2759613],
+        [2.1494185, 2.3280893, 1.0099505],
+    ]
+    np.testing.assert_allclose(sq_distances.sqrt(), distances, rtol=0, atol=5e-8)
+    values = [CACLoss(*weights)(sq_distances, y).item() for weights in CAC_TERMS]
+    assert values == pytest.approx(
+        [0.6421306313777019, 0.3118657148086739, 0.3760787779464441], abs=1e-15
+    )
+
+
+def test_cac_takes_distances_that_are_not_squared(golden_cac):
+    sq_distances, y = golden_cac
+    squares = sq_distances.square()  # whose roots are squared distances
+    values = [CACLoss(*weights)(squares, y).item() for weights in CAC_TERMS]
+    assert values == pytest.approx([0.4966667, 0.0179793, 0.0676460], abs=5e-8)
+
+
+# The II loss.
+
+
+def test_the_ii_loss_has_the_golden_values():
+    z, y = torch.tensor(GOLDEN_ROWS, dtype=torch.float64), torch.tensor([0, 0, 1, 1])
+    assert IILoss(2, alpha=1.0, beta=0.0)(z, y).item() == 3.515625
+    assert IILoss(2, alpha=0.0, beta=1.0)(z, y).item() == -1.40625
+    assert IILoss(2)(z, y).item() == 2.109375
+
+
+def test_the_ii_loss_leaves_absent_classes_out():
+    z, y = draw(0, labels=(0, 1))
+    few, many = IILoss(2)(z, y), IILoss(9)(z, 3 * y + 4)
+    torch.testing.assert_close(few, many)
+
+
+def test_the_ii_loss_of_one_class_is_its_variance():
+    z = draw(0)[0].requires_grad_()
+    y = torch.full((len(z),), 2)
+    value = IILoss(4, alpha=0.5, beta=3.0)(z, y)
+    variance = z.var(dim=0, correction=0).sum()
+    torch.testing.assert_close(value, 0.5 * variance)
+    torch.testing.assert_close(
+        torch.autograd.grad(value, z), torch.autograd.grad(0.5 * variance, z)
+    )
+
+
+def test_the_ii_loss_moves_the_two_closest_means_apart():
+    z = torch.tensor([[0.0], [1.0], [5.0]], requires_grad=True)
+    IILoss(3)(z, torch.tensor([2, 0, 1])).backward()
+    assert z.grad.tolist() == [[2.0], [-2.0], [0.0]]
+
+
+@pytest.mark.parametrize("n_repeats", [2, 5])
+def test_the_ii_loss_does_not_depend_on_the_batch_size(n_repeats):
+    z, y = draw(0)
+    repeated = z.repeat(n_repeats, 1), y.repeat(n_repeats)
+    torch.testing.assert_close(IILoss(4)(*repeated), IILoss(4)(z, y))
+
+
+# Reconstruction.
 
 
 @pytest.mark.parametrize("code_penalty", [0.0, 0.25])

@@ -15,11 +15,13 @@ from sk_hypersphere.modules import (
     MLP,
     AutoEncoder,
     Centers,
+    CentersAndLogits,
     CIFARLeNet,
     ContrastNorm,
     ConvNet,
     Hypersphere,
     MNISTLeNet,
+    UnitVariance,
     WideResNet,
     squared_distances,
 )
@@ -37,7 +39,15 @@ WITH_DECODER = {MLP: [(1,), (5,), (200,)], **BIAS_FREE}
 ENCODERS = {**WITH_DECODER, **IMAGE_ENCODERS}
 # Blocks repeat: the smallest network shows as much as a deep one, in less time.
 SMALLEST = {WideResNet: partial(WideResNet, depth=10, widen_factor=1)}
-OTHERS = {AutoEncoder, Centers, ContrastNorm, Hypersphere, squared_distances}
+OTHERS = {
+    AutoEncoder,
+    Centers,
+    CentersAndLogits,
+    ContrastNorm,
+    Hypersphere,
+    UnitVariance,
+    squared_distances,
+}
 BOUNDED = (nn.Sigmoid, nn.Tanh, nn.Hardtanh, nn.Softsign, nn.Hardsigmoid)
 
 
@@ -149,10 +159,78 @@ def test_radii_start_at_0():
     assert torch.equal(Centers(torch.randn(3, 4)).sq_radii, torch.zeros(3))
 
 
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("n_centers", [1, 3])
+def test_logits_stand_behind_the_squared_distances(n_centers, training):
+    z, centers = torch.randn(6, 4), torch.randn(n_centers, 4)
+    head = CentersAndLogits(centers).train(training)
+    output = head(z)
+    sq_distances = torch.tensor(naive_sq_distances(z, centers), dtype=output.dtype)
+    torch.testing.assert_close(output[:, :n_centers], sq_distances)
+    assert torch.equal(output[:, n_centers:], head.classifier(z).to(output.dtype))
+
+
+def test_centers_are_learned_beside_a_classifier():
+    head = CentersAndLogits(torch.randn(3, 4))
+    names = {"centers", "classifier.weight", "classifier.bias"}
+    assert {name for name, _ in head.named_parameters()} == names
+    assert {*head.state_dict()} == names | {"sq_radii"}
+    head(torch.randn(5, 4)).square().sum().backward()
+    assert all(parameter.grad.any() for parameter in head.parameters())
+
+
 def test_a_hypersphere_is_the_head_upon_the_encoder():
     encoder, head = nn.Linear(5, 4), Centers(torch.randn(3, 4))
     x = torch.randn(6, 5)
     assert torch.equal(Hypersphere(encoder, head)(x), head(encoder(x)))
+
+
+# Unit variance.
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e4])
+@pytest.mark.parametrize("shape", [(2, 1), (9, 4), (50, 3)])
+def test_components_have_a_variance_of_1_on_average(shape, scale):
+    z = 5 + scale * torch.randn(shape, dtype=torch.float64) * torch.arange(
+        1, 1 + shape[1]
+    )
+    variances = UnitVariance()(z).numpy().var(axis=0)
+    assert variances.mean() == pytest.approx(1.0)
+
+
+def test_all_components_are_scaled_by_the_same_positive_number():
+    z = torch.randn(9, 4, dtype=torch.float64) * torch.tensor([0.1, 1.0, 2.0, 30.0])
+    ratio = UnitVariance()(z) / z
+    torch.testing.assert_close(ratio, ratio[:1, :1].expand(9, 4))
+    assert (ratio > 0).all()
+
+
+def test_unit_variance_keeps_the_ratios_of_distances():
+    z = 3 + 20 * torch.randn(9, 4, dtype=torch.float64)
+    ratio = torch.pdist(UnitVariance()(z)) / torch.pdist(z)
+    torch.testing.assert_close(ratio, ratio[:1].expand(len(ratio)))
+
+
+def test_gradients_flow_through_the_variance():
+    z = torch.randn(5, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(UnitVariance(), z)
+
+
+@pytest.mark.parametrize("n", [1, 3])
+@pytest.mark.parametrize("value", [0.0, 0.1, -7.0])
+def test_embeddings_without_variance_are_finite_with_their_gradient(n, value):
+    z = torch.full((n, 4), value, requires_grad=True)
+    scaled = UnitVariance()(z)
+    scaled.sum().backward()
+    assert scaled.isfinite().all() and z.grad.isfinite().all()
+
+
+def test_unit_variance_remembers_nothing():
+    z, scale = torch.randn(8, 4), UnitVariance()
+    trained = scale(z)
+    scale(100 * z)
+    assert torch.equal(scale.eval()(z), trained)
+    assert not scale.state_dict()
 
 
 # Encoders.

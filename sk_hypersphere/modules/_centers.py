@@ -101,7 +101,17 @@ class Centers(nn.Module):
 
 
 class CentersAndLogits(Centers):
-    """Centers to learn beside a linear classifier: squared distances, then logits.
+    r"""Centers to learn beside a linear classifier: squared distances, then logits.
+
+    .. math::
+
+        \bigl[\lVert z_i - c_k \rVert^2\bigr]_k, \qquad
+        \bigl[w_k^\top z_i + b_k\bigr]_k
+
+    for embeddings :math:`z_i`, centers :math:`c_k`, and weights :math:`w_k` and biases
+    :math:`b_k`. The classifier starts with :math:`w_k = 2 c_k` and
+    :math:`b_k = -\lVert c_k \rVert^2`, for which the largest logit is that of the
+    nearest center: both start in agreement.
 
     Parameters
     ----------
@@ -130,6 +140,9 @@ class CentersAndLogits(Centers):
         super().__init__(centers, learnable=True)
         n_centers, n_components = centers.shape
         self.classifier = nn.Linear(n_components, n_centers)
+        with torch.no_grad():
+            self.classifier.weight.copy_(2 * centers)
+            self.classifier.bias.copy_(-centers.square().sum(dim=1))
 
     def forward(self, z: Tensor) -> Tensor:
         return torch.cat([super().forward(z), self.classifier(z)], dim=1)  # (n, 2 k)

@@ -1,0 +1,84 @@
+"""What is particular to CenterLossClassifier; see also test_classifier.py."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import make_blobs
+
+from sk_hypersphere import CenterLossClassifier
+
+LEARNS = {"max_epochs": 30, "lr": 1e-2, "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Three classes, and example anomalies, labelled -1, between two of them."""
+    centers = [[0, 0, 0], [6, 0, 0], [0, 6, 0], [3, 0, 0]]
+    X, y = make_blobs([60, 60, 60, 40], centers=centers, random_state=0)
+    return X, np.where(y == 3, -1, y)
+
+
+def naive_sq_distances(fitted, X):
+    embeddings = fitted.transform(X).astype(np.float64)
+    centers = fitted.centers_.astype(np.float64)
+    return np.array([[np.sum((z - c) ** 2) for c in centers] for z in embeddings])
+
+
+def logits(fitted, X):
+    with torch.inference_mode():
+        return fitted.net_.module_.head.classifier(
+            torch.from_numpy(fitted.transform(X))
+        )
+
+
+def test_the_linear_classifier_starts_in_agreement_with_the_centers(data):
+    X, y = data
+    untrained = CenterLossClassifier(max_epochs=0, random_state=0).fit(X, y)
+    nearest = naive_sq_distances(untrained, X).argmin(axis=1)
+    np.testing.assert_array_equal(logits(untrained, X).argmax(dim=1), nearest)
+
+
+def test_the_linear_classifier_is_trained_and_has_no_part_in_scores(data):
+    X, y = data
+    fitted = CenterLossClassifier(**LEARNS).fit(X, y)
+    classes = fitted.classes_[logits(fitted, X).argmax(dim=1).numpy()]
+    assert np.mean(classes == y) > 0.9
+    before = fitted.score_samples(X), fitted.predict_proba(X)
+    with torch.no_grad():
+        fitted.net_.module_.head.classifier.weight.zero_()
+    np.testing.assert_array_equal(before[0], fitted.score_samples(X))
+    np.testing.assert_array_equal(before[1], fitted.predict_proba(X))
+
+
+def test_only_the_centers_are_exempt_from_weight_decay(data):
+    params = {"weight_decay": 0.1, "max_epochs": 1, "random_state": 0}
+    fitted = CenterLossClassifier(**params).fit(*data)
+    decay = {
+        id(parameter): group["weight_decay"]
+        for group in fitted.net_.optimizer_.param_groups
+        for parameter in group["params"]
+    }
+    head = fitted.net_.module_.head
+    assert decay[id(head.centers)] == 0
+    assert decay[id(head.classifier.weight)] == 0.1
+
+
+@pytest.mark.parametrize("radius", [0.0, [0.2, 1.5, 0.0]])
+def test_the_score_is_the_depth_in_the_deepest_sphere(data, radius):
+    fitted = CenterLossClassifier(outlier_label=-1, radius=radius, **LEARNS).fit(*data)
+    depths = np.square(radius) - naive_sq_distances(fitted, data[0])
+    np.testing.assert_allclose(
+        fitted.score_samples(data[0]), depths.max(axis=1), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_example_anomalies_are_pushed_off_the_spheres(data):
+    X, y = data
+
+    def depth(gamma):
+        fitted = CenterLossClassifier(outlier_label=-1, gamma=gamma, **LEARNS).fit(X, y)
+        assert fitted.score(X, y) > 0.95
+        inside = np.maximum(0, 4 - naive_sq_distances(fitted, X[y == -1]))
+        return inside.sum(axis=1).mean()
+
+    assert depth(gamma=1.0) < 0.5 * depth(gamma=0.0)

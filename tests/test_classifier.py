@@ -1,0 +1,411 @@
+"""What all classifiers share, as laws over the public ones; see also test_common.py."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import softmax
+from sklearn.base import clone, is_classifier
+from sklearn.datasets import make_blobs
+from sklearn.metrics import accuracy_score
+from sklearn.model_selection import (
+    GridSearchCV,
+    StratifiedKFold,
+    cross_val_predict,
+    cross_val_score,
+)
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from skorch.callbacks import Callback
+from torch import nn
+
+import sk_hypersphere
+from sk_hypersphere.metrics import NoveltySplit, known_accuracy, make_novelty_scorer
+from sk_hypersphere.modules import ConvNet
+
+PUBLIC = [getattr(sk_hypersphere, name) for name in sk_hypersphere.__all__]
+CLASSIFIERS = [
+    thing(max_epochs=10, lr=1e-2, random_state=0)
+    for thing in PUBLIC
+    if isinstance(thing, type) and is_classifier(thing())
+]
+# Those that learn from example anomalies.
+GENERALIZED = [c for c in CLASSIFIERS if "outlier_ratio" in c.get_params()]
+
+CENTERS = [[0, 0, 0, 0], [6, 0, 0, 0], [0, 6, 0, 0]]
+
+
+def every(classifiers):
+    names = [type(classifier).__name__ for classifier in classifiers]
+    return pytest.mark.parametrize("classifier", classifiers, ids=names)
+
+
+@pytest.fixture(scope="module")
+def X():
+    return make_blobs(180, centers=CENTERS, random_state=0)[0].astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def y():
+    return make_blobs(180, centers=CENTERS, random_state=0)[1]
+
+
+@pytest.fixture(scope="module")
+def outliers():
+    """Twenty rows of a class that is none."""
+    return make_blobs(20, centers=[[0, 0, 6, 0]], random_state=1)[0].astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def mixed(X, y, outliers):
+    """Rows of three classes and, labelled -1, example anomalies among them."""
+    order = np.random.RandomState(0).permutation(len(X) + len(outliers))
+    labels = np.r_[y, np.full(len(outliers), -1)]
+    return np.r_[X, outliers][order], labels[order]
+
+
+def fresh(classifier, **params):
+    return clone(classifier).set_params(**params)
+
+
+def sq_distances_of(fitted, X):
+    """Squared distance of each row to each center by a double loop, in float64."""
+    embeddings = fitted.transform(X).astype(np.float64)
+    centers = fitted.centers_.astype(np.float64)
+    return np.array([[np.sum((z - c) ** 2) for c in centers] for z in embeddings])
+
+
+def test_there_are_four_classifiers_of_which_three_learn_from_example_anomalies():
+    assert len(CLASSIFIERS) == 4 and len(GENERALIZED) == 3
+
+
+# What is predicted.
+
+
+@every(CLASSIFIERS)
+def test_the_nearest_center_is_predicted(classifier, X, y):
+    fitted = fresh(classifier).fit(X, y)
+    nearest = sq_distances_of(fitted, X).argmin(axis=1)
+    np.testing.assert_array_equal(fitted.predict(X), nearest)
+    assert fitted.score(X, y) > 0.95
+
+
+@every(CLASSIFIERS)
+def test_probabilities_are_the_softmax_of_minus_squared_distances(classifier, X, y):
+    fitted = fresh(classifier).fit(X, y)
+    expected = softmax(-sq_distances_of(fitted, X), axis=1)
+    np.testing.assert_allclose(fitted.predict_proba(X), expected, rtol=1e-4, atol=1e-9)
+
+
+@every(CLASSIFIERS)
+def test_decisions_are_minus_squared_distances(classifier, X, y):
+    fitted = fresh(classifier).fit(X, y)
+    expected = -sq_distances_of(fitted, X)
+    decisions = fitted.decision_function(X)
+    assert decisions.shape == (len(X), 3)
+    np.testing.assert_allclose(decisions, expected, rtol=1e-4, atol=1e-5)
+
+
+@every(CLASSIFIERS)
+def test_the_decision_between_two_classes_is_one_number(classifier, X, y):
+    two = y < 2
+    fitted = fresh(classifier).fit(X[two], y[two])
+    sq_distances = sq_distances_of(fitted, X)
+    decisions = fitted.decision_function(X)
+    expected = sq_distances[:, 0] - sq_distances[:, 1]
+    np.testing.assert_allclose(decisions, expected, rtol=1e-3, atol=1e-3)
+    np.testing.assert_array_equal(fitted.predict(X), (decisions > 0).astype(int))
+
+
+@every(CLASSIFIERS)
+def test_a_single_class_makes_a_detector(classifier, X, y, outliers):
+    fitted = fresh(classifier).fit(X[y == 0], y[y == 0])
+    assert fitted.classes_.tolist() == [0]
+    assert (fitted.predict(X) == 0).all() and (fitted.predict_proba(X) == 1).all()
+    assert fitted.decision_function(X).shape == (len(X), 1)
+    assert fitted.score_samples(X).shape == (len(X),)
+    assert (fitted.detect(X[y == 0]) == -1).mean() == pytest.approx(0.05, abs=0.02)
+
+
+@every(CLASSIFIERS)
+def test_many_classes_are_told_apart(classifier):
+    centers = 8 * np.eye(20)
+    X, y = make_blobs(600, centers=centers, random_state=0)
+    fitted = fresh(classifier, max_epochs=30).fit(X, y)
+    assert fitted.score(X, y) > 0.9 and fitted.centers_.shape[0] == 20
+
+
+@every(CLASSIFIERS)
+@pytest.mark.parametrize(
+    "names",
+    [
+        np.array(["cat", "dog", "emu"]),
+        np.array(["cat", "dog", "emu"], dtype=object),
+        np.array([0.5, 1.5, 2.0]),
+        np.array([10, -3, 7]),
+        np.array([False, True, True]),
+        pd.Series(["cat", "dog", "emu"], dtype="category").array,
+    ],
+    ids=["text", "objects", "floats", "integers", "booleans", "categories"],
+)
+@pytest.mark.filterwarnings("ignore:The number of unique classes")
+def test_classes_are_of_any_type(classifier, names, X, y):
+    labels = np.asarray(names)[y]
+    if labels.dtype.kind == "f":
+        labels = labels.round()  # scikit-learn takes whole numbers for classes
+    fitted = fresh(classifier).fit(X, labels)
+    np.testing.assert_array_equal(fitted.classes_, np.unique(labels))
+    predicted = fitted.predict(X)
+    assert predicted.dtype == labels.dtype
+    assert accuracy_score(labels.tolist(), predicted.tolist()) > 0.95
+
+
+@every(CLASSIFIERS)
+def test_labels_may_be_a_series_of_categories(classifier, X, y):
+    labels = pd.Series(np.array(["cat", "dog", "emu"])[y], dtype="category")
+    fitted = fresh(classifier).fit(X, labels)
+    assert fitted.classes_.tolist() == ["cat", "dog", "emu"]
+
+
+# Scores and the threshold.
+
+
+@every(CLASSIFIERS)
+@pytest.mark.parametrize("contamination", [0.01, 0.1])
+def test_what_scores_below_the_offset_is_an_anomaly(classifier, contamination, X, y):
+    fitted = fresh(classifier, contamination=contamination).fit(X, y)
+    scores = fitted.score_samples(X)
+    assert fitted.offset_ == np.percentile(scores, 100 * contamination)
+    expected = np.where(scores < fitted.offset_, -1, 1)
+    np.testing.assert_array_equal(fitted.detect(X), expected)
+
+
+@every(GENERALIZED)
+def test_example_anomalies_have_no_influence_on_the_quantile(classifier, mixed):
+    X, y = mixed
+    fitted = fresh(classifier, outlier_label=-1, contamination=0.1).fit(X, y)
+    known = fitted.score_samples(X[y != -1])
+    assert fitted.offset_ == pytest.approx(np.percentile(known, 10), rel=1e-12)
+
+
+@every(CLASSIFIERS)
+def test_anomalies_are_rejected_if_that_is_asked_for(classifier, X, y, outliers):
+    far = 50 + outliers
+    fitted = fresh(classifier, outlier_label=-1).fit(X, y)
+    assert -1 not in fitted.predict(np.r_[X, far])
+    fitted.set_params(reject=True)
+    expected = np.where(fitted.detect(X) == 1, fitted.classes_[y], -1)
+    predicted = fitted.predict(X)
+    assert (predicted[fitted.detect(X) == -1] == -1).all()
+    assert np.mean(predicted == expected) > 0.95
+    assert np.isin(fitted.classes_, predicted).all()
+
+
+@every(CLASSIFIERS)
+@pytest.mark.parametrize(
+    ("names", "label"),
+    [
+        (["a", "b", "c"], "unknown"),
+        (np.array(["a", "b", "c"], dtype=object), -1),
+        (["a", "b", "c"], -1),
+    ],
+)
+def test_what_is_rejected_has_the_label_as_it_was_given(classifier, names, label, X, y):
+    labels = np.asarray(names)[y]
+    fitted = fresh(classifier, outlier_label=label, reject=True).fit(X, labels)
+    predicted = fitted.predict(X)
+    np.testing.assert_array_equal(predicted == label, fitted.detect(X) == -1)
+    assert {*predicted.tolist()} <= {*labels.tolist(), label}
+
+
+@every(CLASSIFIERS)
+def test_rejection_needs_a_label(classifier, X, y):
+    with pytest.raises(ValueError, match=r"outlier_label must be set if reject=True"):
+        fresh(classifier, reject=True).fit(X, y)
+    fitted = fresh(classifier).fit(X, y).set_params(reject=True)
+    with pytest.raises(ValueError, match=r"outlier_label must be set if reject=True"):
+        fitted.predict(X)
+
+
+# Example anomalies.
+
+
+@every(GENERALIZED)
+def test_example_anomalies_are_not_a_class(classifier, mixed):
+    X, y = mixed
+    fitted = fresh(classifier, outlier_label=-1).fit(X, y)
+    assert fitted.classes_.tolist() == [0, 1, 2]
+    assert len(fitted.centers_) == 3
+    assert fitted.predict_proba(X).shape == (len(X), 3)
+
+
+@every(GENERALIZED)
+def test_without_weight_example_anomalies_only_fill_batches(classifier, mixed):
+    X, y = mixed
+    moved = np.where((y == -1)[:, None], X + 5, X)
+    fits = [
+        fresh(classifier, outlier_label=-1, gamma=0, max_epochs=2).fit(rows, y)
+        for rows in (X, moved)
+    ]
+    assert fits[0].net_.history[:, "train_loss"] == pytest.approx(
+        fits[1].net_.history[:, "train_loss"], rel=1e-5
+    )
+
+
+@every(GENERALIZED)
+def test_an_outlier_label_that_no_row_has_changes_nothing(classifier, X, y):
+    plain = fresh(classifier).fit(X, y)
+    named = fresh(classifier, outlier_label=99).fit(X, y)
+    np.testing.assert_array_equal(plain.score_samples(X), named.score_samples(X))
+
+
+@every(GENERALIZED)
+@pytest.mark.parametrize("ratio", [0.1, 1.0, 3.0])
+def test_batches_have_example_anomalies_in_the_chosen_ratio(classifier, ratio, mixed):
+    class Batches(Callback):
+        seen = []
+
+        def on_batch_begin(self, net, batch=None, training=None, **kwargs):
+            self.seen.append(batch[1].numpy())
+
+    X, y = mixed
+    params = {"outlier_label": -1, "outlier_ratio": ratio, "batch_size": 60}
+    fresh(classifier, callbacks=[Batches()], max_epochs=2, **params).fit(X, y)
+    assert len(Batches.seen) == 2 * 3
+    for labels in Batches.seen:
+        assert (labels >= 0).sum() == 60
+        assert (labels == -1).sum() == np.ceil(60 * ratio)
+
+
+@every(GENERALIZED)
+def test_a_single_example_anomaly_is_enough(classifier, X, y):
+    labels = np.r_[y[:-1], -1]
+    fitted = fresh(classifier, outlier_label=-1, max_epochs=2).fit(X, labels)
+    assert np.isfinite(fitted.score_samples(X)).all()
+
+
+@every(CLASSIFIERS)
+def test_anomalies_alone_are_refused(classifier, X):
+    with pytest.raises(ValueError, match="y must hold at least one class, got 180"):
+        fresh(classifier, outlier_label=7).fit(X, np.full(len(X), 7))
+
+
+@every(GENERALIZED)
+@pytest.mark.parametrize("name", ["radius", "margin"])
+def test_radii_and_margins_are_one_or_one_a_class(classifier, name, mixed):
+    X, y = mixed
+    params = {"outlier_label": -1, "max_epochs": 3}
+    common = fresh(classifier, **params, **{name: 0.7}).fit(X, y)
+    each = fresh(classifier, **params, **{name: [0.7] * 3}).fit(X, y)
+    np.testing.assert_array_equal(common.score_samples(X), each.score_samples(X))
+    other = fresh(classifier, **params, **{name: [0.0, 0.7, 50.0]}).fit(X, y)
+    assert not np.array_equal(common.score_samples(X), other.score_samples(X))
+
+
+@every(GENERALIZED)
+@pytest.mark.parametrize("name", ["radius", "margin"])
+@pytest.mark.parametrize("value", [[1.0], [1.0] * 4, [1, 2, -1], [1, 2, np.nan]])
+def test_radii_and_margins_that_do_not_fit_are_refused(classifier, name, value, X, y):
+    with pytest.raises(ValueError, match=f"{name} must be a number or one for each"):
+        fresh(classifier, **{name: value}).fit(X, y)
+
+
+# In scikit-learn's company.
+
+
+@every(CLASSIFIERS)
+def test_accuracy_is_that_of_known_rows(classifier, X, y, outliers):
+    fitted = fresh(classifier, outlier_label=-1).fit(X, y)
+    everything, labels = np.r_[X, outliers], np.r_[y, np.full(len(outliers), -1)]
+    predicted = fitted.predict(everything)
+    expected = known_accuracy(labels, predicted)
+    assert fitted.score(everything, labels) == pytest.approx(expected)
+    weights = np.r_[np.ones(len(X)), np.full(len(outliers), 9.0)]
+    assert fitted.score(everything, labels, weights) == pytest.approx(expected)
+    fitted.set_params(reject=True)
+    expected = accuracy_score(labels, fitted.predict(everything))
+    assert fitted.score(everything, labels) == pytest.approx(expected)
+
+
+@every(GENERALIZED)
+def test_a_stratified_search_learns_from_the_anomalies_in_y(classifier, mixed):
+    X, y = mixed
+    grid = {f"{type(classifier).__name__.lower()}__gamma": [0.01, 1.0]}
+    model = make_pipeline(StandardScaler(), fresh(classifier, outlier_label=-1))
+    search = GridSearchCV(
+        model,
+        grid,
+        scoring={name: make_novelty_scorer(name) for name in ("oscr", "auroc")},
+        refit="oscr",
+        cv=StratifiedKFold(2),
+        n_jobs=2,
+        error_score="raise",
+    ).fit(X, y)
+    assert search.best_score_ > 0.8
+    assert search.best_estimator_[-1].classes_.tolist() == [0, 1, 2]
+
+
+@every(GENERALIZED)
+def test_novelties_may_be_left_for_the_test(classifier, mixed):
+    X, y = mixed
+    model = fresh(classifier, outlier_label=-1)
+    scores = cross_val_score(
+        model, X, y, cv=NoveltySplit(2), scoring=make_novelty_scorer("oscr")
+    )
+    assert np.isfinite(scores).all()
+
+
+@every(GENERALIZED)
+def test_cross_validated_predictions_are_never_the_outlier_label(classifier, mixed):
+    X, y = mixed
+    model = fresh(classifier, outlier_label=-1)
+    predicted = cross_val_predict(model, X, y, cv=StratifiedKFold(2))
+    assert set(predicted) == {0, 1, 2}
+
+
+# Fitting again, and other encoders.
+
+
+@every(CLASSIFIERS)
+def test_warm_start_wants_the_same_classes(classifier, X, y):
+    fitted = fresh(classifier, warm_start=True).fit(X, y)
+    before = fitted.score_samples(X)
+    with pytest.raises(ValueError, match=r"classes of the last fit under warm_start"):
+        fitted.fit(X, np.minimum(y, 1))
+    np.testing.assert_array_equal(fitted.score_samples(X), before)
+    assert fitted.fit(X, y).score(X, y) > 0.95
+
+
+@every(CLASSIFIERS)
+def test_images_are_classified_by_a_convolutional_encoder(classifier):
+    rng = np.random.RandomState(0)
+    X = rng.randint(0, 40, (90, 1, 8, 8)).astype(np.uint8)
+    y = np.repeat([0, 1, 2], 30)
+    for label in range(3):
+        X[y == label, 0, 2 * label : 2 * label + 2] += 200
+    fitted = fresh(classifier).fit(X, y)
+    assert isinstance(fitted.net_.module_.encoder, ConvNet)
+    assert fitted.score(X, y) == 1.0
+
+
+@every(CLASSIFIERS)
+def test_an_encoder_of_ones_own_is_trained(classifier, X, y):
+    encoder = nn.Sequential(nn.Linear(4, 16), nn.Tanh(), nn.Linear(16, 3))
+    fitted = fresh(classifier, encoder=encoder, max_epochs=30).fit(X, y)
+    assert fitted.centers_.shape == (3, 3) and fitted.score(X, y) > 0.9
+
+
+@every(CLASSIFIERS)
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (np.linspace(0, 1, 180), "Unknown label type: continuous"),
+        (np.full(180, np.nan), "y contains NaN"),
+        (np.zeros((180, 2)), "y should be a 1d array"),
+        (np.zeros(7), "inconsistent numbers of samples"),
+        (["a"] * 90 + [-1] * 90, r"outlier_label=-1 as it is.*dtype=object"),
+    ],
+    ids=["continuous", "missing", "two columns", "too few", "mixed list"],
+)
+def test_labels_that_are_none_are_refused(classifier, y, message, X):
+    with pytest.raises(ValueError, match=message):
+        fresh(classifier, outlier_label=-1).fit(X, y)

@@ -1,0 +1,119 @@
+"""One label among others of any type."""
+
+import numpy as np
+import pytest
+
+from sk_hypersphere._labels import is_label, replace_where
+
+MIXED = np.array(["cat", -1, 2.5, None, "-1"], dtype=object)
+
+FOUND = [
+    ([0, 1, -1, -1], -1, [False, False, True, True]),
+    ([0, 1, -1], -1.0, [False, False, True]),
+    ([0, 1, -1], 2, [False, False, False]),
+    ([0.5, -1.0, 1e-9], -1, [False, True, False]),
+    ([0.5, np.nan], 0.5, [True, False]),
+    ([True, False], True, [True, False]),
+    ([True, False], -1, [False, False]),
+    (["cat", "dog"], "dog", [False, True]),
+    (["cat", "category"], "cat", [True, False]),
+    (["cat", "-1"], "-1", [False, True]),
+    (MIXED, "cat", [True, False, False, False, False]),
+    (MIXED, -1, [False, True, False, False, False]),
+    (MIXED, "-1", [False, False, False, False, True]),
+    (MIXED, 2.5, [False, False, True, False, False]),
+]
+
+
+@pytest.mark.parametrize(("y", "label", "expected"), FOUND)
+def test_a_label_is_found_by_its_value(y, label, expected):
+    found = is_label(np.asarray(y), label)
+    assert found.dtype == bool
+    assert found.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("y", "label"),
+    [
+        ([0, 1, -1], "-1"),
+        ([0.5, -1.0], "-1.0"),
+        ([True, False], "True"),
+        (["cat", "dog"], -1),
+        (["cat", "10"], 1),
+        (["1.5", "-1.0"], 1),
+    ],
+)
+def test_text_is_no_number(y, label):
+    assert not is_label(np.array(y), label).any()
+
+
+@pytest.mark.parametrize(
+    "y", [[0, -1], [0.5, -1.0], [True, False], ["cat", "dog"], ["cat", "None"], MIXED]
+)
+def test_none_is_none_of_the_labels(y):
+    found = is_label(np.asarray(y), None)
+    assert found.dtype == bool and found.shape == (len(y),)
+    assert not found.any()
+
+
+@pytest.mark.parametrize("dtype", [int, float, bool, str, object])
+@pytest.mark.parametrize("label", [-1, 0.5, "cat", None])
+def test_no_labels_hold_no_label(dtype, label):
+    assert is_label(np.array([], dtype=dtype), label).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("y", "label"), [(["cat", -1], -1), (["cat", 2.5], 2.5), ([1, "cat"], 1)]
+)
+def test_numbers_that_numpy_turned_into_text_are_refused(y, label):
+    message = (
+        rf"y must hold outlier_label={label} as it is, got the text '{label}' among "
+        r"other texts\. Give y as an array with dtype=object, or choose a text"
+    )
+    with pytest.raises(ValueError, match=message):
+        is_label(np.array(y), label)
+    expected = [value == label for value in y]
+    assert is_label(np.array(y, dtype=object), label).tolist() == expected
+
+
+REPLACED = [
+    ([0, 1, 2], -1, [-1, 1, -1]),
+    ([0.5, 1.5, 2.5], -1, [-1.0, 1.5, -1.0]),
+    ([0, 1, 2], -0.5, [-0.5, 1.0, -0.5]),
+    ([0, 1, 2], "neither", ["neither", 1, "neither"]),
+    ([0.5, 1.5, 2.5], "neither", ["neither", 1.5, "neither"]),
+    ([False, True, True], -1, [-1, 1, -1]),
+    (["cat", "dog", "owl"], "neither", ["neither", "dog", "neither"]),
+    (["cat", "dog", "owl"], -1, [-1, "dog", -1]),
+    (["cat", "dog", "owl"], "", ["", "dog", ""]),
+    (np.array(["cat", 1, 2.5], dtype=object), -1, [-1, 1, -1]),
+    (np.array(["cat", 1, 2.5], dtype=object), "neither", ["neither", 1, "neither"]),
+    (np.array([0, 1, 255], dtype=np.uint8), -1, [-1, 1, -1]),
+    (np.array([0, 1, 2], dtype=np.int8), 1000, [1000, 1, 1000]),
+]
+
+
+@pytest.mark.parametrize(("y", "label", "expected"), REPLACED)
+def test_labels_are_replaced_where_the_mask_is_set(y, label, expected):
+    y = np.asarray(y)
+    before = y.copy()
+    replaced = replace_where(np.array([True, False, True]), y, label)
+    assert replaced.tolist() == expected
+    assert [*map(type, replaced.tolist())] == [*map(type, expected)]
+    np.testing.assert_array_equal(y, before)
+
+
+@pytest.mark.parametrize(("y", "label", "expected"), REPLACED)
+def test_the_type_does_not_depend_on_the_mask(y, label, expected):
+    y = np.asarray(y)
+    none, every = (replace_where(np.full(3, mask), y, label) for mask in (False, True))
+    assert none.dtype == every.dtype
+    assert none.tolist() == y.tolist()
+    assert every.tolist() == [label] * 3
+
+
+@pytest.mark.parametrize(("y", "label", "expected"), REPLACED)
+def test_a_label_is_found_where_it_was_put(y, label, expected):
+    mask = np.array([True, False, True])
+    replaced = replace_where(mask, np.asarray(y), label)
+    np.testing.assert_array_equal(is_label(replaced, label), mask)

@@ -1,0 +1,106 @@
+"""What is particular to MCHADClassifier; the contract is in test_classifier.py."""
+
+import inspect
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits, make_blobs
+from sklearn.metrics import roc_auc_score
+
+from sk_hypersphere import MCHADClassifier
+
+LEARNS = {"max_epochs": 30, "lr": 1e-2, "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Three classes, and example anomalies, labelled -1, between two of them."""
+    centers = [[0, 0, 0], [6, 0, 0], [0, 6, 0], [3, 0, 0]]
+    X, y = make_blobs([60, 60, 60, 40], centers=centers, random_state=0)
+    return X, np.where(y == 3, -1, y)
+
+
+def naive_sq_distances(fitted, X):
+    embeddings = fitted.transform(X).astype(np.float64)
+    centers = fitted.centers_.astype(np.float64)
+    return np.array([[np.sum((z - c) ** 2) for c in centers] for z in embeddings])
+
+
+def test_default_weights_are_the_published_ones_as_means_over_rows():
+    default = {
+        name: parameter.default
+        for name, parameter in inspect.signature(MCHADClassifier).parameters.items()
+    }
+    assert default["alpha"] == pytest.approx(0.5 / 10)
+    assert default["beta"] == 1.0
+    assert default["gamma"] == pytest.approx(256 * 1e-5 / (1.5 * 128 / 384))
+    assert (default["radius"] + default["margin"]) ** 2 == 4.0
+    assert default["n_components"] == 16
+
+
+@pytest.mark.parametrize("n_components", [3, 5, 16])
+def test_centers_start_at_unit_vectors(data, n_components):
+    params = {"outlier_label": -1, "n_components": n_components, "max_epochs": 0}
+    untrained = MCHADClassifier(**params).fit(*data)
+    np.testing.assert_array_equal(untrained.centers_, np.eye(3, n_components))
+
+
+def test_centers_start_at_random_unit_vectors_where_there_are_more_than_axes(data):
+    params = {"n_components": 2, "max_epochs": 0, "random_state": 0}
+    first, second = (MCHADClassifier(**params).fit(*data).centers_ for _ in range(2))
+    np.testing.assert_allclose(np.linalg.norm(first, axis=1), 1, rtol=1e-6)
+    assert len(np.unique(first, axis=0)) == len(first)
+    np.testing.assert_array_equal(first, second)
+
+
+def test_centers_are_learned(data):
+    fitted = MCHADClassifier(max_epochs=2, random_state=0).fit(*data)
+    assert (fitted.centers_ != np.eye(4, 16)).any(axis=1).all()
+
+
+def test_centers_are_exempt_from_weight_decay(data):
+    fitted = MCHADClassifier(weight_decay=0.1, max_epochs=1, random_state=0).fit(*data)
+    decay = {
+        id(parameter): group["weight_decay"]
+        for group in fitted.net_.optimizer_.param_groups
+        for parameter in group["params"]
+    }
+    module = fitted.net_.module_
+    assert decay.pop(id(module.head.centers)) == 0
+    assert set(decay.values()) == {0.1} and decay
+
+
+@pytest.mark.parametrize("radius", [0.0, 0.8, [0.2, 1.5, 0.0]])
+def test_the_score_is_the_depth_in_the_deepest_sphere(data, radius):
+    fitted = MCHADClassifier(outlier_label=-1, radius=radius, **LEARNS).fit(*data)
+    depths = np.square(radius) - naive_sq_distances(fitted, data[0])
+    np.testing.assert_allclose(
+        fitted.score_samples(data[0]), depths.max(axis=1), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_example_anomalies_are_pushed_off_the_spheres(data):
+    X, y = data
+
+    def depth(gamma):
+        fitted = MCHADClassifier(outlier_label=-1, gamma=gamma, **LEARNS).fit(X, y)
+        assert fitted.score(X, y) > 0.95
+        inside = np.maximum(0, 4 - naive_sq_distances(fitted, X[y == -1]))
+        return inside.sum(axis=1).mean()
+
+    assert depth(gamma=1.0) < 0.5 * depth(gamma=0.0)
+
+
+def test_a_larger_alpha_makes_classes_compact(data):
+    def spread(alpha):
+        fitted = MCHADClassifier(outlier_label=-1, alpha=alpha, **LEARNS).fit(*data)
+        return naive_sq_distances(fitted, data[0][data[1] >= 0]).min(axis=1).mean()
+
+    assert spread(1.0) < 0.5 * spread(0.0)
+
+
+def test_errors_score_lower_than_right_predictions():
+    X, y = load_digits(return_X_y=True)
+    fitted = MCHADClassifier(random_state=0).fit(X[::2] / 16, y[::2])
+    right = fitted.predict(X[1::2] / 16) == y[1::2]
+    assert roc_auc_score(right, fitted.score_samples(X[1::2] / 16)) > 0.9

@@ -1,6 +1,8 @@
 """The command line: ``python -m benchmarks [TABLE ...]``."""
 
 import argparse
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from benchmarks.report import (
     FRONT_PAGE,
@@ -15,6 +17,10 @@ from benchmarks.tables import TABLES
 
 def main(arguments=None):
     options = parse(arguments)
+    if options.smoke:
+        for name in options.tables:
+            smoke(TABLES[name], options)
+        return
     if not options.render:
         for name in options.tables or ["quickstart"]:
             measure(TABLES[name], options)
@@ -32,6 +38,15 @@ def measure(table, options):
     print(f"The same tables: {README}", flush=True)
 
 
+def smoke(table, options):
+    """Run a small copy of a table, and keep nothing of it."""
+    print(f"{table.NAME}, small: {table.DESCRIPTION}", flush=True)
+    with TemporaryDirectory() as folder:
+        results = Results(Path(folder, f"{table.NAME}.csv"))
+        table.run(results, options)
+        print(f"\n{render_table(table, results.rows)}")
+
+
 def parse(arguments):
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
@@ -46,11 +61,17 @@ def parse(arguments):
     parser.add_argument("--seeds", type=int, help="number of seeds")
     parser.add_argument("--only", default="", help="skip rows without this text")
     parser.add_argument("--device", default="auto", help="for the estimators")
+    parser.add_argument(
+        "--smoke", action="store_true", help="a small run that writes nothing"
+    )
     parser.add_argument("--render", action="store_true", help="only rewrite README.md")
     options = parser.parse_args(arguments)
     for name in options.tables:
         if name not in TABLES:
             parser.error(f"there is no table {name!r}; there are {', '.join(TABLES)}.")
+    small = [name for name, table in TABLES.items() if hasattr(table, "SMOKE")]
+    if options.smoke and (not options.tables or {*options.tables} - {*small}):
+        parser.error(f"--smoke needs names of tables, out of {', '.join(small)}.")
     return options
 
 

@@ -1,14 +1,21 @@
-"""Real images, as arrays."""
+"""Real images, and noise that looks like none, as arrays."""
 
+import io
 import os
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 from sklearn.datasets import fetch_openml, load_digits
 from sklearn.model_selection import train_test_split
 
 DATA_VARIABLE = "SK_HYPERSPHERE_DATA"
+
+
+# Letters of which examples are shown in training; the other half is only tested on.
+EXPOSED_LETTERS = range(13)
+LUMA = (0.299, 0.587, 0.114)  # what red, green and blue add to grey
 
 
 class Split(NamedTuple):
@@ -30,6 +37,20 @@ class OneClassTask(NamedTuple):
     y_train: np.ndarray
     x_test: np.ndarray
     is_normal: np.ndarray
+
+
+class OpenSetTask(NamedTuple):
+    """Samples of known classes to train on; these and novelties to test on.
+
+    `examples` are anomalies of further classes, for models that train on some.
+    """
+
+    x_train: np.ndarray
+    y_train: np.ndarray
+    examples: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+    is_known: np.ndarray
 
 
 def load_mnist():
@@ -58,6 +79,93 @@ def load_mnist():
     return Split(x_train[:, None], y_train, x_test[:, None], y_test)
 
 
+def data_file(name):
+    """A file in the folder that the environment variable names."""
+    folder = os.environ.get(DATA_VARIABLE)
+    if not folder:
+        raise ValueError(
+            f"{name} is read from the folder that the environment variable "
+            f"{DATA_VARIABLE} must name, got none. Set it to the folder that holds "
+            "the file."
+        )
+    return Path(folder, name)
+
+
+def load_letters():
+    """The two halves of the EMNIST letters: a to m, which are exposed, and n to z.
+
+    Returns
+    -------
+    (ndarray of shape (n, 1, 28, 28), ndarray of shape (m, 1, 28, 28)), uint8
+    """
+    with np.load(data_file("emnist_letters_10k.npz")) as arrays:
+        images, letters = arrays["x"][:, None], arrays["y"]
+    exposed = np.isin(letters, EXPOSED_LETTERS)
+    return images[exposed], images[~exposed]
+
+
+def load_colored(name, part):
+    """One part of a set of 32 x 32 images in color.
+
+    It is read from ``NAME.npz`` if that is there, else decoded from the JPEG images
+    packed in ``NAME.jpeg.npz``.
+
+    Parameters
+    ----------
+    name : {"cifar10", "tinyimagenet_disjoint"}
+
+    part : {"train", "test"}
+
+    Returns
+    -------
+    (ndarray of shape (n, 3, 32, 32), uint8; ndarray of shape (n,), int64)
+        Images and classes.
+    """
+    plain = data_file(f"{name}.npz")
+    if plain.exists():
+        with np.load(plain) as arrays:
+            images, classes = arrays[f"x_{part}"], arrays[f"y_{part}"]
+    else:
+        with np.load(data_file(f"{name}.jpeg.npz")) as arrays:
+            blob, bounds = arrays[f"{part}_jpeg"], arrays[f"{part}_offsets"]
+            classes = arrays[f"y_{part}"]
+        images = decode_images(blob, bounds)
+    channels_first = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+    return channels_first, classes.astype(np.int64)
+
+
+def decode_images(blob, bounds):
+    """Images of one size, (n, h, w, c), from their files one after the other."""
+    files = (blob[a:b].tobytes() for a, b in zip(bounds, bounds[1:], strict=False))
+    return np.stack([np.asarray(Image.open(io.BytesIO(file))) for file in files])
+
+
+def load_cifar10():
+    """The 50,000 + 10,000 images of CIFAR-10, in color."""
+    return Split(*load_colored("cifar10", "train"), *load_colored("cifar10", "test"))
+
+
+def gray_center(images, size=28):
+    """The middle of images in color, in grey: (n, 3, h, w) -> (n, 1, size, size)."""
+    top, left = ((side - size) // 2 for side in images.shape[2:])
+    middle = images[:, :, top : top + size, left : left + size]
+    gray = np.tensordot(middle, LUMA, axes=(1, 0))  # (n, size, size)
+    return gray.round().astype(np.uint8)[:, None]
+
+
+def uniform_noise(shape, seed=0):
+    """Pixels drawn evenly from 0 to 255."""
+    random_state = np.random.default_rng(seed)
+    return random_state.integers(256, size=shape, dtype=np.uint8)
+
+
+def gaussian_noise(shape, seed=0):
+    """Pixels of mean 128 and standard deviation 128, clipped to 0 and 255."""
+    random_state = np.random.default_rng(seed)
+    noise = 128 + 128 * random_state.standard_normal(shape, dtype=np.float32)
+    return noise.round().clip(0, 255).astype(np.uint8)
+
+
 def one_class_task(split, normal_classes):
     """Train on some classes; everything else in the test set is an anomaly."""
     chosen = np.isin(split.y_train, normal_classes)
@@ -80,4 +188,28 @@ def small_digits_task(normal_classes, seed):
     test = np.sort(np.concatenate([held_out, np.flatnonzero(~is_normal)]))
     return OneClassTask(
         images[train], digits.target[train], images[test], is_normal[test]
+    )
+
+
+def small_digits_open_set(known_classes, example_classes, seed):
+    """scikit-learn's 8 x 8 digits: train on a random half of the known ones.
+
+    The test has the other half, and all digits that are neither known nor examples.
+    """
+    digits = load_digits()
+    images = digits.images[:, None].astype(np.float32)  # (1797, 1, 8, 8)
+    is_known = np.isin(digits.target, known_classes)
+    is_example = np.isin(digits.target, example_classes)
+    train, held_out = train_test_split(
+        np.flatnonzero(is_known), test_size=0.5, random_state=seed
+    )
+    novel = np.flatnonzero(~is_known & ~is_example)
+    test = np.sort(np.concatenate([held_out, novel]))
+    return OpenSetTask(
+        images[train],
+        digits.target[train],
+        images[is_example],
+        images[test],
+        digits.target[test],
+        is_known[test],
     )

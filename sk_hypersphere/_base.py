@@ -46,7 +46,8 @@ class Plan(NamedTuple):
 
     `head` maps embeddings to the output; `loss` is called as ``loss(output, y)``;
     `max_epochs` and `lr` are numbers, no longer "auto"; `y` are integer labels, (n,),
-    None for 0; `callbacks` are skorch's; `sampler` gives the batches of an epoch.
+    None for 0; `callbacks` are skorch's; `sampler` gives the batches of an epoch;
+    `held_out` are the indices of samples that are not trained on.
     """
 
     head: nn.Module
@@ -56,6 +57,7 @@ class Plan(NamedTuple):
     y: np.ndarray | None = None
     callbacks: Sequence = ()
     sampler: Callable = shuffled
+    held_out: Sequence[int] = ()
 
 
 class BaseHypersphere(
@@ -192,7 +194,7 @@ class BaseHypersphere(
         net = train_net(
             Hypersphere(encoder, plan.head).to(run.device),
             plan.loss,
-            rows,
+            rows.without(plan.held_out),
             run,
             max_epochs=plan.max_epochs,
             batch_size=self.batch_size,

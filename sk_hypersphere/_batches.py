@@ -55,6 +55,12 @@ class Rows(Dataset):
         X, y = self.take(np.array([index]))
         return X[0], y[0]
 
+    def without(self, held_out):
+        """All rows but some, given their indices."""
+        if not len(held_out):
+            return self
+        return Subset(self, np.setdiff1d(np.arange(len(self)), held_out))
+
     def take(self, indices):
         """Rows and labels of one batch.
 
@@ -118,6 +124,21 @@ def evenly_spaced(n, n_chosen):
     return np.linspace(0, n - 1, min(n, n_chosen)).astype(int)
 
 
+def unwrapped(dataset):
+    """The `Rows` in subsets of subsets, and the indices of those that are left."""
+    indices = np.arange(len(dataset))
+    while isinstance(dataset, Subset):
+        indices = np.asarray(dataset.indices)[indices]
+        dataset = dataset.dataset
+    return dataset, indices
+
+
+def labels_of(dataset):
+    """Labels of a `Rows` data set, or of a `Subset` of one, (n,)."""
+    rows, indices = unwrapped(dataset)
+    return rows.y[indices]
+
+
 class BatchIterator:
     """Batches of a `Rows` data set, or of a `Subset` of one.
 
@@ -138,16 +159,11 @@ class BatchIterator:
     """
 
     def __init__(self, dataset, batch_size, sampler=None, random_state=None):
-        rows, indices = dataset, np.arange(len(dataset))
-        while isinstance(rows, Subset):
-            indices = np.asarray(rows.indices)[indices]
-            rows = rows.dataset
-        self.rows = rows
-        self.indices = indices
+        self.rows, self.indices = unwrapped(dataset)
         self.batch_size = batch_size
         self.sampler = in_order if sampler is None else sampler
         self.random_state = random_state
-        self.y = rows.y[indices]
+        self.y = labels_of(dataset)
 
     def __iter__(self):
         for chosen in self.sampler(self.y, self.batch_size, self.random_state):

@@ -80,11 +80,13 @@ class CACClassifier(GeneralizedClassifier):
         `offset_`.
 
     contamination : float, default=0.05
-        Fraction of the training samples of known classes that score below `offset_`,
-        in (0, 0.5]. It moves `offset_` only. New samples score lower than those
-        trained on, and more of them fall below it, the smaller the data and the longer
-        the training; set `offset_` to a quantile of the scores of held-out samples
-        where that matters.
+        Fraction of the calibration samples that score below `offset_`, in (0, 0.5]. It
+        moves `offset_` only.
+
+    calibration_fraction : float, default=0.1
+        Share of each known class, rounded down, that is not trained on but places
+        `offset_`, in [0, 1). What was trained on scores higher than what is new: with
+        0, where training samples place `offset_`, most new samples may fall below it.
 
     encoder : nn.Module, class, callable or None, default=None
         Maps a batch of samples to embeddings, (n_samples, n_components). A module is
@@ -144,6 +146,9 @@ class CACClassifier(GeneralizedClassifier):
     offset_ : float
         Threshold: `detect` gives -1 where ``score_samples`` is below it.
 
+    calibration_indices_ : ndarray of shape (n_calibration_samples,)
+        Which of the samples given to `fit` were held out to place `offset_`.
+
     net_ : skorch.NeuralNet
         The fitted net; ``net_.history`` has the loss of each epoch.
 
@@ -192,7 +197,7 @@ class CACClassifier(GeneralizedClassifier):
     >>> classifier = CACClassifier(random_state=0).fit(X, y)
     >>> classifier.predict([[0, 0], [4, 4]])
     array([0, 1])
-    >>> classifier.detect([[0, 0], [4, 4], [40, -40]])
+    >>> classifier.detect([[0, 0], [4, 4], [2, 2]])
     array([ 1,  1, -1])
     """
 
@@ -215,6 +220,7 @@ class CACClassifier(GeneralizedClassifier):
         outlier_ratio=1.0,
         reject=False,
         contamination=0.05,
+        calibration_fraction=0.1,
         encoder=None,
         max_epochs="auto",
         batch_size=128,
@@ -238,6 +244,7 @@ class CACClassifier(GeneralizedClassifier):
             outlier_ratio=outlier_ratio,
             reject=reject,
             contamination=contamination,
+            calibration_fraction=calibration_fraction,
             encoder=encoder,
             n_components="auto",
             max_epochs=max_epochs,
@@ -273,7 +280,8 @@ class CACClassifier(GeneralizedClassifier):
 
     def _keep(self, rows):
         module, device = self._module()
-        right = nearest_center(module.encoder, module.head, rows.X, device) == rows.y
+        nearest = nearest_center(module.encoder, module.head, rows.X, device)
+        right = (nearest == rows.y) & self._trained(rows)
         if right.any():
             embeddings = map_batches(module.encoder, rows.X, device)
             means, _ = cluster_means(embeddings[right], rows.y[right])

@@ -68,11 +68,13 @@ class CenterLossClassifier(GeneralizedClassifier):
         `offset_`.
 
     contamination : float, default=0.05
-        Fraction of the training samples of known classes that score below `offset_`,
-        in (0, 0.5]. It moves `offset_` only. New samples score lower than those
-        trained on, and more of them fall below it, the smaller the data and the longer
-        the training; set `offset_` to a quantile of the scores of held-out samples
-        where that matters.
+        Fraction of the calibration samples that score below `offset_`, in (0, 0.5]. It
+        moves `offset_` only.
+
+    calibration_fraction : float, default=0.1
+        Share of each known class, rounded down, that is not trained on but places
+        `offset_`, in [0, 1). What was trained on scores higher than what is new: with
+        0, where training samples place `offset_`, most new samples may fall below it.
 
     encoder : nn.Module, class, callable or None, default=None
         Maps a batch of samples to embeddings, (n_samples, n_components). A module is
@@ -135,6 +137,9 @@ class CenterLossClassifier(GeneralizedClassifier):
 
     offset_ : float
         Threshold: `detect` gives -1 where ``score_samples`` is below it.
+
+    calibration_indices_ : ndarray of shape (n_calibration_samples,)
+        Which of the samples given to `fit` were held out to place `offset_`.
 
     net_ : skorch.NeuralNet
         The fitted net; ``net_.history`` has the loss of each epoch.
@@ -199,6 +204,7 @@ class CenterLossClassifier(GeneralizedClassifier):
         outlier_ratio=1.0,
         reject=False,
         contamination=0.05,
+        calibration_fraction=0.1,
         encoder=None,
         n_components=16,
         max_epochs="auto",
@@ -223,6 +229,7 @@ class CenterLossClassifier(GeneralizedClassifier):
             outlier_ratio=outlier_ratio,
             reject=reject,
             contamination=contamination,
+            calibration_fraction=calibration_fraction,
             encoder=encoder,
             n_components=n_components,
             max_epochs=max_epochs,

@@ -21,15 +21,30 @@ from sk_hypersphere._skorch import LowerLearningRate
 # Example anomalies in the labels of a plan; classes are 0..n_classes-1.
 OUTLIER = -1
 
+# Of learned centers from the origin, near which an untrained encoder has all samples:
+# as far as margins reach by default. Nearer, samples of known classes soon lie farther
+# from their center than novelties, which stay behind; farther costs accuracy.
+START_DISTANCE = 2.0
+
 
 def initial_centers(n_classes, n_components):
-    """Where learned centers start, (n_classes, n_components): at unit vectors.
+    """Where learned centers start, (n_classes, n_components): each on its own axis.
 
-    With fewer components than classes these are random, from torch's stream.
+    With fewer components than classes their directions are random, from torch's stream.
     """
     if n_classes <= n_components:
-        return torch.eye(n_classes, n_components)
-    return functional.normalize(torch.randn(n_classes, n_components))
+        return START_DISTANCE * torch.eye(n_classes, n_components)
+    directions = functional.normalize(torch.randn(n_classes, n_components))
+    return START_DISTANCE * directions
+
+
+def hold_out(y, fraction, random_state):
+    """Draw a fraction of each class, rounded down: sorted indices into labels, (n,)."""
+    drawn = [
+        random_state.permutation(members)[: int(fraction * len(members))]
+        for members in (np.flatnonzero(y == k) for k in range(y.max() + 1))
+    ]
+    return np.sort(np.concatenate(drawn))
 
 
 class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
@@ -44,14 +59,18 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
         "beta": [Interval(Real, 0, None, closed="left")],
         "outlier_label": [Real, str, None],
         "reject": ["boolean"],
+        "calibration_fraction": [Interval(Real, 0, 1, closed="left")],
     }
 
-    def __init__(self, *, alpha, beta, outlier_label, reject, **params):
+    def __init__(
+        self, *, alpha, beta, outlier_label, reject, calibration_fraction, **params
+    ):
         super().__init__(**params)
         self.alpha = alpha
         self.beta = beta
         self.outlier_label = outlier_label
         self.reject = reject
+        self.calibration_fraction = calibration_fraction
 
     def _make_head(self, former):
         """What is trained upon the encoder, given that of the last fit or None."""
@@ -127,7 +146,9 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
             )
 
     def _plan(self, encoder, head, X, y, run):
-        epochs = auto_epochs(np.sum(y != OUTLIER), self.batch_size)
+        held_out = hold_out(y, self.calibration_fraction, run.random_state)
+        self.calibration_indices_ = held_out
+        epochs = auto_epochs(np.sum(y != OUTLIER) - len(held_out), self.batch_size)
         return Plan(
             head=self._make_head(head),
             loss=self._make_loss(),
@@ -136,12 +157,23 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
             lr=self._auto("lr", 1e-3),
             callbacks=[LowerLearningRate()] if self.lr == "auto" else [],
             sampler=self._sampler(),
+            held_out=held_out,
         )
 
     def _keep(self, rows):
         self.centers_ = self.net_.module_.head.centers.numpy(force=True).copy()
-        scores = self._outputs(rows.X, self._score)
-        self.offset_ = self._contamination_quantile(scores[rows.y != OUTLIER])
+        held_out = self.calibration_indices_
+        if len(held_out):
+            scores = self._outputs(rows.X[held_out], self._score)
+        else:
+            scores = self._outputs(rows.X, self._score)[rows.y != OUTLIER]
+        self.offset_ = self._contamination_quantile(scores)
+
+    def _trained(self, rows):
+        """Which samples of known classes were trained on, (n,)."""
+        trained = rows.y != OUTLIER
+        trained[self.calibration_indices_] = False
+        return trained
 
     def _score(self, output):
         sq_radii = self.net_.module_.head.sq_radii

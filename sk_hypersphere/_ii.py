@@ -50,11 +50,13 @@ class IILossClassifier(BaseHypersphereClassifier):
         `offset_`.
 
     contamination : float, default=0.05
-        Fraction of the training samples of known classes that score below `offset_`,
-        in (0, 0.5]. It moves `offset_` only. New samples score lower than those
-        trained on, and more of them fall below it, the smaller the data and the longer
-        the training; set `offset_` to a quantile of the scores of held-out samples
-        where that matters.
+        Fraction of the calibration samples that score below `offset_`, in (0, 0.5]. It
+        moves `offset_` only.
+
+    calibration_fraction : float, default=0.1
+        Share of each known class, rounded down, that is not trained on but places
+        `offset_`, in [0, 1). What was trained on scores higher than what is new: with
+        0, where training samples place `offset_`, most new samples may fall below it.
 
     encoder : nn.Module, class, callable or None, default=None
         Maps a batch of samples to embeddings, (n_samples, n_components). A module is
@@ -117,6 +119,9 @@ class IILossClassifier(BaseHypersphereClassifier):
     offset_ : float
         Threshold: `detect` gives -1 where ``score_samples`` is below it.
 
+    calibration_indices_ : ndarray of shape (n_calibration_samples,)
+        Which of the samples given to `fit` were held out to place `offset_`.
+
     net_ : skorch.NeuralNet
         The fitted net; ``net_.history`` has the loss of each epoch.
 
@@ -173,6 +178,7 @@ class IILossClassifier(BaseHypersphereClassifier):
         outlier_label=None,
         reject=False,
         contamination=0.05,
+        calibration_fraction=0.1,
         encoder=None,
         n_components=16,
         max_epochs="auto",
@@ -193,6 +199,7 @@ class IILossClassifier(BaseHypersphereClassifier):
             outlier_label=outlier_label,
             reject=reject,
             contamination=contamination,
+            calibration_fraction=calibration_fraction,
             encoder=encoder,
             n_components=n_components,
             max_epochs=max_epochs,
@@ -232,6 +239,8 @@ class IILossClassifier(BaseHypersphereClassifier):
 
     def _keep(self, rows):
         module, device = self._module()
-        means, _ = cluster_means(map_batches(module.encoder, rows.X, device), rows.y)
+        embeddings = map_batches(module.encoder, rows.X, device)
+        trained = self._trained(rows)
+        means, _ = cluster_means(embeddings[trained], rows.y[trained])
         module.head = Centers(torch.from_numpy(means).float()).to(device).eval()
         super()._keep(rows)

@@ -69,11 +69,13 @@ class MCHADClassifier(GeneralizedClassifier):
         `offset_`.
 
     contamination : float, default=0.05
-        Fraction of the training samples of known classes that score below `offset_`,
-        in (0, 0.5]. It moves `offset_` only. New samples score lower than those
-        trained on, and more of them fall below it, the smaller the data and the longer
-        the training; set `offset_` to a quantile of the scores of held-out samples
-        where that matters.
+        Fraction of the calibration samples that score below `offset_`, in (0, 0.5]. It
+        moves `offset_` only.
+
+    calibration_fraction : float, default=0.1
+        Share of each known class, rounded down, that is not trained on but places
+        `offset_`, in [0, 1). What was trained on scores higher than what is new: with
+        0, where training samples place `offset_`, most new samples may fall below it.
 
     encoder : nn.Module, class, callable or None, default=None
         Maps a batch of samples to embeddings, (n_samples, n_components). A module is
@@ -137,6 +139,9 @@ class MCHADClassifier(GeneralizedClassifier):
     offset_ : float
         Threshold: `detect` gives -1 where ``score_samples`` is below it.
 
+    calibration_indices_ : ndarray of shape (n_calibration_samples,)
+        Which of the samples given to `fit` were held out to place `offset_`.
+
     net_ : skorch.NeuralNet
         The fitted net; ``net_.history`` has the loss of each epoch.
 
@@ -182,9 +187,10 @@ class MCHADClassifier(GeneralizedClassifier):
     Adam does not see a common factor. `alpha` is that of MCHAD for both. The published
     margin of 4 is compared with squared distances; ours of 2 is squared before.
 
-    Centers start at unit vectors. Those of the experiments do so only where there are
-    as many components as classes, and else at normal random numbers: centers that far
-    apart cost a point of accuracy on MNIST.
+    Centers start on an axis each, at a distance of 2 from the origin. Those of the
+    experiments start at 1 where there are as many components as classes, and else at
+    normal random numbers, about 4 from the origin: so far apart, they cost a point of
+    accuracy on MNIST, while at 1 distances say nothing until training is long.
 
     References
     ----------
@@ -219,6 +225,7 @@ class MCHADClassifier(GeneralizedClassifier):
         outlier_ratio=1.0,
         reject=False,
         contamination=0.05,
+        calibration_fraction=0.1,
         encoder=None,
         n_components=16,
         max_epochs="auto",
@@ -243,6 +250,7 @@ class MCHADClassifier(GeneralizedClassifier):
             outlier_ratio=outlier_ratio,
             reject=reject,
             contamination=contamination,
+            calibration_fraction=calibration_fraction,
             encoder=encoder,
             n_components=n_components,
             max_epochs=max_epochs,

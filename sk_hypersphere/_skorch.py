@@ -15,10 +15,14 @@ from skorch.callbacks import Callback, LRScheduler
 from torch.optim.lr_scheduler import OneCycleLR
 from tqdm import tqdm
 
-from sk_hypersphere._batches import BatchIterator, shuffled
+from sk_hypersphere._batches import BatchIterator, labels_of, shuffled
 from sk_hypersphere.exceptions import NonFiniteLossError
 
 BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+
+
+class Interruption(BaseException):
+    """Ctrl-C within an epoch, which skorch would take for the wish to stop early."""
 
 
 class HypersphereNet(NeuralNet):
@@ -40,7 +44,10 @@ class HypersphereNet(NeuralNet):
             losses = self.history[-1, "batches", :, prefix + "_loss"]
             sizes = self.history[-1, "batches", :, prefix + "_batch_size"]
         else:
-            losses, sizes = self._run_lean_epoch(iterator)
+            try:
+                losses, sizes = self._run_lean_epoch(iterator)
+            except KeyboardInterrupt as error:
+                raise Interruption from error
         loss = float(np.average(losses, weights=sizes))
         self.history.record(prefix + "_loss", loss)
         if np.isfinite(losses[0]):
@@ -202,7 +209,7 @@ def train_net(
     loss : nn.Module
         Called as ``loss(module(X), y)`` for every batch.
 
-    rows : Rows
+    rows : Rows or Subset of Rows
         What it is trained on.
 
     run : Run
@@ -251,7 +258,10 @@ def train_net(
             groups = [("head.centers", {"weight_decay": 0.0})]
             params.setdefault("optimizer__param_groups", groups)
     net = HypersphereNet(module, loss, **params)
-    net.fit(rows, rows.y)
+    try:
+        net.fit(rows, labels_of(rows))
+    except Interruption as interruption:
+        raise interruption.__cause__ from None
     if not all(torch.isfinite(tensor).all() for tensor in module.state_dict().values()):
         net.raise_non_finite("Weights became infinite or NaN")
     net.last_good_ = None

@@ -1,10 +1,26 @@
 """The harness of the benchmarks; the measurements themselves are not repeated."""
 
+import io
+
 import numpy as np
 import pytest
+import torch
+from PIL import Image
+from skorch.callbacks import Callback
 
 from benchmarks.__main__ import parse
-from benchmarks.datasets import DATA_VARIABLE, load_mnist, small_digits_task
+from benchmarks.datasets import (
+    DATA_VARIABLE,
+    gaussian_noise,
+    gray_center,
+    load_colored,
+    load_letters,
+    load_mnist,
+    small_digits_open_set,
+    small_digits_task,
+    uniform_noise,
+)
+from benchmarks.methods import MaximumProbability, fit_classifier, novelty_figures
 from benchmarks.report import (
     BLOCK,
     FRONT_PAGE,
@@ -15,8 +31,18 @@ from benchmarks.report import (
     rewrite_blocks,
 )
 from benchmarks.results import Results
-from benchmarks.tables import TABLES, deep_svdd, multi_radius, speed
-from sk_hypersphere import DeepSVDD
+from benchmarks.tables import (
+    TABLES,
+    deep_svdd,
+    loss_curves,
+    mchad,
+    mchad_cifar10,
+    multi_radius,
+    quickstart,
+    speed,
+)
+from benchmarks.tables.mchad_cifar10 import FlipAndCrop
+from sk_hypersphere import DeepSVDD, MCHADClassifier
 
 
 @pytest.fixture
@@ -133,6 +159,54 @@ def test_a_detector_of_small_digits_sees_normal_ones_only():
     assert len(task.x_train) + len(task.x_test) == 1797
 
 
+def test_novelties_among_small_digits_are_in_the_test_only():
+    task = small_digits_open_set((0, 1, 2), (6, 7), seed=0)
+    assert set(task.y_train) == {0, 1, 2}
+    assert set(task.y_test[task.is_known]) == {0, 1, 2}
+    assert set(task.y_test[~task.is_known]) == {3, 4, 5, 8, 9}
+    assert len(task.x_train) + len(task.x_test) + len(task.examples) == 1797
+
+
+def test_half_of_the_known_small_digits_is_trained_on():
+    task = small_digits_open_set((0, 1, 2), (6, 7), seed=0)
+    assert task.is_known.sum() - len(task.x_train) in (0, 1)
+    trained, tested = (
+        {image.tobytes() for image in images} for images in (task.x_train, task.x_test)
+    )
+    assert not trained & tested
+
+
+def test_example_anomalies_are_given_to_a_model_in_a_pipeline():
+    task = small_digits_open_set((0, 1), (6,), seed=0)
+    classifiers = quickstart.make_classifiers(seed=0, device="cpu")
+    labels = {
+        method: set(quickstart.training_samples(classifier, task)[1])
+        for method, classifier in classifiers.items()
+    }
+    assert labels.pop("MCHADClassifier(outlier_label=-1)") == {0, 1, -1}
+    assert all(given == {0, 1} for given in labels.values())
+
+
+@pytest.mark.parametrize(
+    "classifier",
+    [quickstart.LinearClassifier(), quickstart.NeighborClassifier(2)],
+    ids=lambda classifier: type(classifier).__name__,
+)
+def test_rivals_score_samples_between_the_classes_lower(classifier):
+    X = np.array([[0.0], [1.0], [9.0], [10.0]])
+    known, between = classifier.fit(X, [0, 0, 1, 1]).score_samples([[0.0], [5.0]])
+    assert known > between
+
+
+def test_classifiers_stand_in_a_table_of_their_own():
+    figures = zip(quickstart.CLASSIFICATION, ("0.99", "0.9", "0.895"), strict=True)
+    row = {"method": "Net()", "seed": "0", "clusters": "", "seconds": "2"}
+    rows = [row | {"measure": measure, "value": value} for measure, value in figures]
+    page = quickstart.render(rows)
+    assert page.count("Net()") == 1
+    assert "| `Net()` | 99.0 | 90.0 | 89.5 | 2.00 |" in page
+
+
 def test_mnist_is_read_from_the_folder_that_the_environment_names(
     tmp_path, monkeypatch
 ):
@@ -198,3 +272,317 @@ def test_the_bare_loop_scores_what_the_estimator_scores():
     bare = speed.bare_scores(detector.net_.module_, X)
     ours = detector.radii_[0] ** 2 - detector.score_samples(X)
     np.testing.assert_allclose(bare, ours, rtol=1e-5)
+
+
+def save_letters(folder):
+    letters = np.arange(26).repeat(2)
+    images = np.full((52, 28, 28), 200, dtype=np.uint8)
+    images[:, 0, 0] = letters  # so that an image can be told by its first pixel
+    np.savez(folder / "emnist_letters_10k.npz", x=images, y=letters)
+
+
+def save_colored(folder, name, images):
+    """One part, "test", as packed JPEG images, which keeps a single color exactly."""
+    files = []
+    for image in images:
+        file = io.BytesIO()
+        Image.fromarray(image).save(file, format="JPEG")
+        files.append(file.getvalue())
+    np.savez(
+        folder / f"{name}.jpeg.npz",
+        test_jpeg=np.frombuffer(b"".join(files), dtype=np.uint8),
+        test_offsets=np.cumsum([0, *map(len, files)]),
+        y_test=np.arange(len(images), dtype=np.uint8),
+    )
+
+
+def gray_images():
+    """Three images of 32 x 32 pixels: black, grey and white."""
+    return np.full((3, 32, 32, 3), 255, dtype=np.uint8) // np.array(
+        [255, 2, 1], dtype=np.uint8
+    ).reshape(-1, 1, 1, 1)
+
+
+def test_every_letter_is_either_exposed_or_unseen(tmp_path, monkeypatch):
+    save_letters(tmp_path)
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
+    exposed, unseen = load_letters()
+    assert exposed.shape == unseen.shape == (26, 1, 28, 28)
+    first, second = ({*images[:, 0, 0, 0].tolist()} for images in (exposed, unseen))
+    assert first == {*range(13)} and second == {*range(13, 26)}
+
+
+def test_packed_images_are_decoded_with_channels_first(tmp_path, monkeypatch):
+    images = gray_images()
+    save_colored(tmp_path, "cifar10", images)
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
+    decoded, classes = load_colored("cifar10", "test")
+    np.testing.assert_array_equal(decoded, images.transpose(0, 3, 1, 2))
+    assert decoded.dtype == np.uint8 and classes.tolist() == [0, 1, 2]
+
+
+def test_unpacked_images_are_preferred(tmp_path, monkeypatch):
+    save_colored(tmp_path, "cifar10", gray_images())
+    plain = gray_images()[:1]
+    np.savez(tmp_path / "cifar10.npz", x_test=plain, y_test=np.array([7]))
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
+    images, classes = load_colored("cifar10", "test")
+    assert images.shape == (1, 3, 32, 32) and classes.tolist() == [7]
+
+
+def test_data_that_only_a_folder_has_asks_for_the_folder(monkeypatch):
+    monkeypatch.delenv(DATA_VARIABLE, raising=False)
+    with pytest.raises(ValueError, match=f"{DATA_VARIABLE} must name, got none"):
+        load_letters()
+
+
+def test_grey_images_are_the_middle_by_their_brightness():
+    images = np.zeros((2, 3, 32, 32), dtype=np.uint8)
+    images[0, 1, 2, 2] = 100  # green, in the first pixel that is left
+    images[1, :, :2] = 255  # in what is cut off
+    gray = gray_center(images)
+    assert gray.shape == (2, 1, 28, 28) and gray.dtype == np.uint8
+    assert gray[0, 0, 0, 0] == 59 and gray[0].sum() == 59
+    assert not gray[1].any()
+
+
+@pytest.mark.parametrize("draw", [uniform_noise, gaussian_noise])
+def test_noise_is_the_same_every_time(draw):
+    noise = draw((50, 1, 8, 8))
+    assert noise.dtype == np.uint8
+    np.testing.assert_array_equal(noise, draw((50, 1, 8, 8)))
+    assert (noise != draw((50, 1, 8, 8), seed=1)).any()
+
+
+def test_gaussian_noise_is_clipped_at_both_ends():
+    noise = gaussian_noise((100, 1, 10, 10))
+    for end in (0, 255):  # what lies beyond one standard deviation
+        assert np.mean(noise == end) == pytest.approx(0.16, abs=0.02)
+
+
+def test_figures_are_in_percent_and_found_outliers_count():
+    figures = novelty_figures(np.array([3.0, 2.0, 1.0, 0.0]), np.array([0.5, -1.0]))
+    assert figures["auroc"] == "87.50"
+    assert figures["fpr95"] == "25.00"
+
+
+def images_of_bars(n=64):
+    """Images of a vertical and of a horizontal bar, and which it is."""
+    random_state = np.random.RandomState(0)
+    images = random_state.randint(50, size=(n, 1, 8, 8)).astype(np.uint8)
+    labels = np.arange(n) % 2
+    images[labels == 0, :, :, 3:5] += 150
+    images[labels == 1, :, 3:5] += 150
+    return images, np.array(["vertical", "horizontal"])[labels]
+
+
+def test_the_softmax_baseline_learns_two_shapes():
+    images, names = images_of_bars()
+    model = MaximumProbability(max_epochs=10, device="cpu").fit(images, names)
+    assert (model.predict(images) == names).all()
+    scores = model.score_samples(images)
+    assert scores.shape == (64,) and (scores <= 0).all()
+
+
+def test_example_anomalies_go_to_models_that_take_them():
+    images, names = images_of_bars()
+    given = {"max_epochs": 1, "device": "cpu", "random_state": 0}
+    models = {"without": MCHADClassifier(**given), "exposed": MCHADClassifier(**given)}
+    models["exposed"].set_params(outlier_label="other")
+    for model in models.values():
+        fit_classifier(model, images, names, exposure=images[:8])
+    losses = [model.net_.history[0, "train_loss"] for model in models.values()]
+    assert losses[0] != losses[1]
+    assert models["exposed"].classes_.tolist() == ["horizontal", "vertical"]
+
+
+def interrupt_in_epoch(number):
+    class Interrupt(Callback):
+        def on_epoch_begin(self, net, **kwargs):
+            if len(net.history) == number:
+                raise KeyboardInterrupt
+
+    return Interrupt()
+
+
+def test_an_interrupted_training_is_no_result():
+    images, names = images_of_bars()
+    model = MCHADClassifier(
+        max_epochs=2, device="cpu", callbacks=[interrupt_in_epoch(2)]
+    )
+    with pytest.raises(KeyboardInterrupt):
+        fit_classifier(model, images, names, exposure=images)
+
+
+def claim_rows(**figures):
+    """Rows of two seeds, of accuracy, AUROC and errors found, by model."""
+    return [
+        {
+            "model": model,
+            "seed": seed,
+            "epochs": str(mchad.EPOCHS),
+            "outliers": outliers,
+            "accuracy": str(accuracy),
+            "auroc": str(auroc),
+            "aupr_in": "1",
+            "aupr_out": "1",
+            "fpr95": "1",
+            "error_auroc": str(errors),
+        }
+        for model, (accuracy, auroc, errors) in figures.items()
+        for seed in "01"
+        for outliers in mchad.OUTLIER_SETS
+    ]
+
+
+def test_claims_are_judged_by_the_rows():
+    rows = claim_rows(
+        **{
+            "softmax": (99, 95, 96),
+            "MCHAD": (98.6, 94, 91),
+            "G-MCHAD": (98, 97, 91),
+            "G-MCHAD, alpha = 0": (98.5, 96, 91),
+        }
+    )
+    lines = mchad.claims_table(rows).splitlines()[2:]
+    assert [line.split(" | ")[-4:] for line in lines] == [
+        ["98.60", "99.00", "yes", "2 of 2 |"],
+        ["94.00", "95.00", "no", "0 of 2 |"],
+        ["97.00", "94.00", "yes", "2 of 2 |"],
+        ["98.00", "98.60", "no", "0 of 2 |"],
+        ["97.00", "96.00", "yes", "2 of 2 |"],
+        ["98.00", "98.50", "no", "0 of 2 |"],
+        ["91.00", "90.00", "yes", "2 of 2 |"],
+    ]
+
+
+def test_a_claim_waits_for_all_sets_of_outliers():
+    rows = claim_rows(softmax=(99, 95, 96), MCHAD=(99, 97, 96))[:-1]
+    assert "| 1 of 1 |" in mchad.claims_table(rows)
+    assert "2 of" not in mchad.claims_table(rows)
+
+
+def test_the_summary_has_the_models_that_matter_most():
+    rows = claim_rows(II=(1, 2, 3), MCHAD=(99, 97, 96))
+    assert mchad.render_summary(rows).splitlines()[2:] == [
+        "| MCHAD | 99.00 ± 0.00 | 97.00 ± 0.00 | 1.00 ± 0.00 |"
+    ]
+    assert "python -m benchmarks mchad" in mchad.render_summary([])
+
+
+def test_the_poster_stands_beside_our_rows_on_cifar():
+    row = {"model": "MCHAD", "seed": "0", "epochs": "60", "device": "GPU"}
+    figures = dict.fromkeys(mchad_cifar10.FIGURES, "90.0")
+    rows = [
+        row | figures | {"outliers": outliers}
+        for outliers in mchad_cifar10.OUTLIER_SETS
+    ]
+    page = mchad_cifar10.render(rows)
+    assert "| published, MCHAD | 94.84 | 94.33 | 95.95 | 89.94 | 15.81 |" in page
+    assert "| MCHAD | 90.00 | 90.00 | 90.00 | 90.00 | 90.00 |" in page
+    assert "G-MCHAD" not in page
+
+
+def test_images_are_flipped_and_shifted_in_training_only():
+    image = torch.arange(1.0, 33.0).reshape(1, 2, 4, 4)
+    images = image.expand(200, 2, 4, 4)
+    augment = FlipAndCrop(padding=1)
+    assert augment.eval()(images) is images
+    padded = torch.nn.functional.pad(image[0], [1] * 4)
+    possible = {
+        tuple(view[:, top : top + 4, left : left + 4].flatten().tolist())
+        for view in (padded, padded.flip(2))
+        for top in range(3)
+        for left in range(3)
+    }
+    shown = {tuple(image.flatten().tolist()) for image in augment.train()(images)}
+    assert shown == possible
+
+
+def test_flips_and_shifts_draw_from_the_stream_of_torch_alone():
+    images = torch.rand(20, 3, 8, 8)
+    augment = FlipAndCrop()
+    before = np.random.get_state()[1].copy()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        first = augment(images)
+        torch.manual_seed(0)
+        assert torch.equal(augment(images), first)
+    np.testing.assert_array_equal(np.random.get_state()[1], before)
+
+
+def test_an_interrupted_network_goes_on_as_if_nothing_had_happened(tmp_path):
+    size = mchad_cifar10.SMOKE._replace(epochs=3)
+    random_state = np.random.RandomState(0)
+    images = random_state.randint(256, size=(32, 3, 8, 8)).astype(np.uint8)
+    labels = np.arange(32) % 2
+
+    def fit(path, *callbacks):
+        model = mchad_cifar10.make_model("G-MCHAD", size, path, "cpu", seed=0)
+        model.set_params(callbacks=[*model.callbacks, *callbacks], verbose=0)
+        fit_classifier(model, images, labels, exposure=images[:5])
+        return model
+
+    straight = fit(tmp_path / "straight")
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path / "interrupted", interrupt_in_epoch(3))
+    resumed = fit(tmp_path / "interrupted")
+    assert len(resumed.net_.history) == 3
+    np.testing.assert_array_equal(
+        resumed.score_samples(images), straight.score_samples(images)
+    )
+    assert mchad_cifar10.seconds_trained(resumed) > 0
+
+
+def test_only_tables_with_a_small_run_have_one(capsys):
+    assert parse(["mchad-cifar10", "--smoke"]).smoke
+    for arguments in (["--smoke"], ["speed", "--smoke"]):
+        with pytest.raises(SystemExit):
+            parse(arguments)
+        assert "--smoke needs names of tables" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def curves():
+    panels = loss_curves.make_panels()
+    return {curve.loss: curve.value for panel in panels for curve in panel.curves}
+
+
+@pytest.mark.parametrize(
+    ("loss", "distance", "expected"),
+    [
+        ("SoftBoundaryLoss, R = 1, ν = 0.1", 0.5, 1),
+        ("SoftBoundaryLoss, R = 1, ν = 0.1", 2, 1 + (4 - 1) / 0.1),
+        ("OneClassLoss", 3, 9),
+        ("MCHADLoss, compactness, r = 0", 3, 9),
+        ("MCHADLoss, compactness, r = 1", 3, 9 - 1),
+        ("CACLoss, anchor", 3, 3),
+        ("MCHADLoss, variation", 3, np.log1p(np.exp(9 - 1))),
+        ("CenterLoss, cross-entropy", 3, np.log1p(np.exp((9 - 1) / 2))),
+        ("CACLoss, tuplet", 3, np.log1p(np.exp(3 - 1))),
+        ("CACLoss, tuplet", 6, np.log1p(np.exp(6 - 2))),
+        ("MCHADLoss, outliers, r = 0, m = 2", 0, 4),
+        ("MCHADLoss, outliers, r = 1, m = 1", 1, 4 - 1),
+        ("IILoss, samples 2 from their mean", 3, 4 - 9),
+        ("IILoss, samples at their mean", 3, -9),
+    ],
+)
+def test_a_curve_is_the_loss_computed_by_hand(curves, loss, distance, expected):
+    assert curves[loss](distance) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("panel", loss_curves.make_panels(), ids=lambda p: p.title)
+def test_names_of_curves_stand_inside_their_panel(panel):
+    low, high = panel.limits
+    for curve in panel.curves:
+        x, y = curve.name_at
+        assert 0 < x < panel.farthest and low < y < high
+
+
+def test_values_of_a_curve_stand_below_their_distances():
+    rows = [
+        {"panel": "P", "loss": "L", "distance": str(d / 2), "value": str(d)}
+        for d in range(9)
+    ]
+    *_, last = loss_curves.render(rows).splitlines()
+    assert last == "| L | 0.00 | 2.00 | 4.00 | 6.00 | 8.00 |"

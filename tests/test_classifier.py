@@ -5,13 +5,14 @@ import pandas as pd
 import pytest
 from scipy.special import softmax
 from sklearn.base import clone, is_classifier
-from sklearn.datasets import make_blobs
+from sklearn.datasets import load_digits, make_blobs
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import (
     GridSearchCV,
     StratifiedKFold,
     cross_val_predict,
     cross_val_score,
+    train_test_split,
 )
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -19,6 +20,7 @@ from skorch.callbacks import Callback
 from torch import nn
 
 import sk_hypersphere
+from sk_hypersphere import MCHADClassifier
 from sk_hypersphere.metrics import NoveltySplit, known_accuracy, make_novelty_scorer
 from sk_hypersphere.modules import ConvNet
 
@@ -118,7 +120,7 @@ def test_the_decision_between_two_classes_is_one_number(classifier, X, y):
 
 @every(CLASSIFIERS)
 def test_a_single_class_makes_a_detector(classifier, X, y, outliers):
-    fitted = fresh(classifier).fit(X[y == 0], y[y == 0])
+    fitted = fresh(classifier, calibration_fraction=0).fit(X[y == 0], y[y == 0])
     assert fitted.classes_.tolist() == [0]
     assert (fitted.predict(X) == 0).all() and (fitted.predict_proba(X) == 1).all()
     assert fitted.decision_function(X).shape == (len(X), 1)
@@ -174,15 +176,63 @@ def test_labels_may_be_a_series_of_categories(classifier, X, y):
 def test_what_scores_below_the_offset_is_an_anomaly(classifier, contamination, X, y):
     fitted = fresh(classifier, contamination=contamination).fit(X, y)
     scores = fitted.score_samples(X)
-    assert fitted.offset_ == np.percentile(scores, 100 * contamination)
     expected = np.where(scores < fitted.offset_, -1, 1)
     np.testing.assert_array_equal(fitted.detect(X), expected)
+    held_out = fitted.calibration_indices_
+    assert fitted.offset_ == np.percentile(scores[held_out], 100 * contamination)
+
+
+@every(CLASSIFIERS)
+def test_the_threshold_is_placed_by_a_share_of_each_class(classifier, X, y):
+    rare = np.where(np.arange(len(y)) < 5, 7, y)
+    fitted = fresh(classifier, calibration_fraction=0.2, max_epochs=1).fit(X, rare)
+    counts = np.bincount(rare[fitted.calibration_indices_], minlength=8)
+    np.testing.assert_array_equal(counts, np.bincount(rare) // 5)
+
+
+@every(CLASSIFIERS)
+def test_what_places_the_threshold_is_not_trained_on(classifier, X, y):
+    fitted = fresh(classifier).fit(X, y)
+    held_out = fitted.calibration_indices_
+    moved = X.copy()
+    moved[held_out] += 1
+    again = fresh(classifier).fit(moved, y)
+    np.testing.assert_array_equal(again.calibration_indices_, held_out)
+    np.testing.assert_array_equal(again.centers_, fitted.centers_)
+    np.testing.assert_array_equal(again.transform(X), fitted.transform(X))
+    assert again.offset_ != fitted.offset_
+
+
+@every(CLASSIFIERS)
+@pytest.mark.parametrize("n_rows", [180, 27])
+def test_training_rows_place_the_threshold_where_none_is_held_out(
+    classifier, n_rows, X, y
+):
+    # Of 9 rows of each class, a tenth is none.
+    rows = np.concatenate([np.flatnonzero(y == k)[: n_rows // 3] for k in range(3)])
+    fraction = 0 if n_rows == 180 else 0.1
+    fitted = fresh(classifier, calibration_fraction=fraction).fit(X[rows], y[rows])
+    assert len(fitted.calibration_indices_) == 0
+    scores = fitted.score_samples(X[rows])
+    assert fitted.offset_ == np.percentile(scores, 5)
+
+
+def test_about_the_contamination_of_new_samples_falls_below_the_threshold():
+    X, y = load_digits(return_X_y=True)
+    train, test = train_test_split(np.arange(len(y)), random_state=0)
+    share = {}
+    for fraction in (0, 0.2):
+        fitted = MCHADClassifier(calibration_fraction=fraction, random_state=0)
+        fitted.fit(X[train] / 16, y[train])
+        share[fraction] = np.mean(fitted.detect(X[test] / 16) == -1)
+    assert abs(share[0.2] - 0.05) < 0.04 < 0.1 < share[0]
 
 
 @every(GENERALIZED)
 def test_example_anomalies_have_no_influence_on_the_quantile(classifier, mixed):
     X, y = mixed
-    fitted = fresh(classifier, outlier_label=-1, contamination=0.1).fit(X, y)
+    params = {"contamination": 0.1, "calibration_fraction": 0}
+    fitted = fresh(classifier, outlier_label=-1, **params).fit(X, y)
     known = fitted.score_samples(X[y != -1])
     assert fitted.offset_ == pytest.approx(np.percentile(known, 10), rel=1e-12)
 
@@ -269,7 +319,8 @@ def test_batches_have_example_anomalies_in_the_chosen_ratio(classifier, ratio, m
 
     X, y = mixed
     params = {"outlier_label": -1, "outlier_ratio": ratio, "batch_size": 60}
-    fresh(classifier, callbacks=[Batches()], max_epochs=2, **params).fit(X, y)
+    params |= {"calibration_fraction": 0, "max_epochs": 2}
+    fresh(classifier, callbacks=[Batches()], **params).fit(X, y)
     assert len(Batches.seen) == 2 * 3
     for labels in Batches.seen:
         assert (labels >= 0).sum() == 60

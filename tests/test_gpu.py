@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from sk_hypersphere import DeepSVDD
+from sk_hypersphere import (
+    CACClassifier,
+    CenterLossClassifier,
+    DeepSVDD,
+    IILossClassifier,
+    MCHADClassifier,
+)
 
 pytestmark = pytest.mark.gpu
 
@@ -24,6 +30,31 @@ def test_scores_on_the_device_are_those_of_the_cpu(X, multi_radius):
     np.testing.assert_allclose(
         on_gpu.score_samples(X), on_cpu.score_samples(X), rtol=1e-3, atol=1e-4
     )
+
+
+@pytest.mark.parametrize(
+    "make", [CACClassifier, CenterLossClassifier, IILossClassifier, MCHADClassifier]
+)
+def test_a_classifier_learns_on_the_device_and_predicts_alike_on_the_cpu(make, X):
+    y = np.where(X[:, 0] > 0, "right", "left")
+    params = {"max_epochs": 10, "lr": 1e-2, "random_state": 0}
+    on_gpu = make(device="cuda", **params).fit(X, y)
+    on_cpu = pickle.loads(pickle.dumps(on_gpu)).set_params(device="cpu")
+    assert on_gpu.score(X, y) > 0.9
+    np.testing.assert_allclose(
+        on_gpu.predict_proba(X), on_cpu.predict_proba(X), rtol=1e-2, atol=1e-3
+    )
+    np.testing.assert_allclose(
+        on_gpu.score_samples(X), on_cpu.score_samples(X), rtol=1e-2, atol=1e-3
+    )
+
+
+@pytest.mark.parametrize("make", [CACClassifier, CenterLossClassifier, MCHADClassifier])
+def test_example_anomalies_are_learned_from_on_the_device(make, X):
+    y = np.where(np.abs(X[:, 1]) > 1.5, -1, X[:, 0] > 0)
+    fitted = make(outlier_label=-1, device="cuda", max_epochs=2).fit(X, y)
+    assert fitted.classes_.tolist() == [0, 1]
+    assert np.isfinite(fitted.score_samples(X)).all()
 
 
 def test_training_keeps_the_data_on_the_device(X):

@@ -39,23 +39,23 @@ def test_default_weights_are_the_published_ones_as_means_over_rows():
 
 
 @pytest.mark.parametrize("n_components", [3, 5, 16])
-def test_centers_start_at_unit_vectors(data, n_components):
+def test_centers_start_on_an_axis_each(data, n_components):
     params = {"outlier_label": -1, "n_components": n_components, "max_epochs": 0}
     untrained = MCHADClassifier(**params).fit(*data)
-    np.testing.assert_array_equal(untrained.centers_, np.eye(3, n_components))
+    np.testing.assert_array_equal(untrained.centers_, 2 * np.eye(3, n_components))
 
 
-def test_centers_start_at_random_unit_vectors_where_there_are_more_than_axes(data):
+def test_centers_start_in_random_directions_where_there_are_more_than_axes(data):
     params = {"n_components": 2, "max_epochs": 0, "random_state": 0}
     first, second = (MCHADClassifier(**params).fit(*data).centers_ for _ in range(2))
-    np.testing.assert_allclose(np.linalg.norm(first, axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(first, axis=1), 2, rtol=1e-6)
     assert len(np.unique(first, axis=0)) == len(first)
     np.testing.assert_array_equal(first, second)
 
 
 def test_centers_are_learned(data):
     fitted = MCHADClassifier(max_epochs=2, random_state=0).fit(*data)
-    assert (fitted.centers_ != np.eye(4, 16)).any(axis=1).all()
+    assert (fitted.centers_ != 2 * np.eye(4, 16)).any(axis=1).all()
 
 
 def test_centers_are_exempt_from_weight_decay(data):

@@ -8,6 +8,7 @@ import torch
 from skorch.callbacks import Callback
 from torch import nn
 
+from sk_hypersphere import DeepSVDD
 from sk_hypersphere._batches import Rows
 from sk_hypersphere._skorch import (
     AfterEpoch,
@@ -43,6 +44,21 @@ def train(X, *, learnable=False, callbacks=(), weight_decay=0.0, **net_params):
         callbacks=callbacks,
         net_params=net_params,
     )
+
+
+class Interrupts(nn.Linear):
+    def forward(self, x):
+        if self.training:
+            raise KeyboardInterrupt
+        return super().forward(x)
+
+
+def test_an_interruption_is_no_end_of_training():
+    X = np.random.RandomState(0).normal(size=(100, 3))
+    detector = DeepSVDD(encoder=Interrupts(3, 2))
+    with pytest.raises(KeyboardInterrupt):
+        detector.fit(X)
+    assert not hasattr(detector, "net_")
 
 
 class CountsBatches(Callback):

@@ -3,8 +3,27 @@
 A table that draws has its file in PICTURE.
 """
 
-from benchmarks.tables import deep_svdd, finch, multi_radius, quickstart, speed
+from benchmarks.tables import (
+    deep_svdd,
+    finch,
+    loss_curves,
+    mchad,
+    mchad_cifar10,
+    multi_radius,
+    quickstart,
+    speed,
+)
 
 TABLES = {
-    table.NAME: table for table in (quickstart, deep_svdd, multi_radius, finch, speed)
+    table.NAME: table
+    for table in (
+        quickstart,
+        deep_svdd,
+        multi_radius,
+        mchad,
+        mchad_cifar10,
+        finch,
+        speed,
+        loss_curves,
+    )
 }

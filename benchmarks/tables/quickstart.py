@@ -1,4 +1,4 @@
-"""Anomalies among the digits of scikit-learn: every estimator, in under a minute."""
+"""The digits of scikit-learn: every estimator, in under a minute."""
 
 import time
 
@@ -6,20 +6,38 @@ import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
 from sklearn.ensemble import IsolationForest
-from sklearn.metrics import adjusted_rand_score
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import adjusted_rand_score, roc_auc_score
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import OneClassSVM
 
-from benchmarks.datasets import small_digits_task
-from benchmarks.methods import auroc, on_rows, pca_and_neighbors, seconds_of
+from benchmarks.datasets import small_digits_open_set, small_digits_task
+from benchmarks.methods import (
+    OUTLIER,
+    auroc,
+    on_rows,
+    pca_and_neighbors,
+    seconds_of,
+)
 from benchmarks.report import column, markdown_table, mean_and_spread, select, unique
 from benchmarks.results import FOLDER
-from sk_hypersphere import FINCH, DeepSVDD
+from sk_hypersphere import (
+    FINCH,
+    CACClassifier,
+    CenterLossClassifier,
+    DeepSVDD,
+    IILossClassifier,
+    MCHADClassifier,
+)
 from sk_hypersphere.displays import EmbeddingDisplay
+from sk_hypersphere.metrics import known_accuracy, oscr
 
 NAME = "quickstart"
-DESCRIPTION = "Digits of 8 x 8 pixels, 0, 1 and 3 normal: all estimators and rivals."
+DESCRIPTION = "Digits of 8 x 8 pixels: all estimators and rivals."
 
 NORMAL_DIGITS = (0, 1, 3)
+KNOWN_DIGITS = (0, 1, 2, 3, 4, 5)
+EXAMPLE_DIGITS = (6, 7)  # anomalies to train on; 8 and 9 are new in the test
 N_SEEDS = 5
 PICTURE = FOLDER / f"{NAME}.png"
 N_SHOWN = 12  # images in each strip of the picture
@@ -27,6 +45,7 @@ N_SPHERES = 4  # more would hide the samples
 SHOWN = "DeepSVDD(multi_radius=True), images"
 
 DETECTION, CLUSTERING = "AUROC", "adjusted Rand index"
+CLASSIFICATION = ("accuracy", "AUROC of novelties", "OSCR")
 
 
 def run(results, options):
@@ -39,17 +58,24 @@ def run(results, options):
                 measure_detector(results, method, detector, task, seed)
             if method == SHOWN and seed == 0 and options.only in method:
                 draw(detector, task)
+        open_set = small_digits_open_set(KNOWN_DIGITS, EXAMPLE_DIGITS, seed)
+        for method, classifier in make_classifiers(seed, options.device).items():
+            if options.only in method:
+                measure_classifier(results, method, classifier, open_set, seed)
     measure_clusterers(results, options)
 
 
 def render(rows):
-    """A table of detectors and one of clusterers, in Markdown."""
+    """A table of detectors, one of classifiers and one of clusterers, in Markdown."""
     n_seeds = len(unique(column(rows, "seed")))
     return "\n\n".join(
         [
             "AUROC in percent, mean ± standard deviation over "
             f"{n_seeds} random halves of the normal images:",
             _render_measure(select(rows, measure=DETECTION), "AUROC", 100, 1),
+            "Classify and detect, in percent: digits 0 to 5 are known, 8 and 9 are "
+            "new in the test, 6 and 7 are example anomalies for `outlier_label=-1`:",
+            _render_classifiers(rows),
             "All 1,797 images, clustered without labels and compared with the digits:",
             _render_measure(select(rows, measure=CLUSTERING), CLUSTERING, 1, 2),
         ]
@@ -73,21 +99,91 @@ def make_detectors(seed, device):
     }
 
 
+class LinearClassifier(LogisticRegression):
+    """Logistic regression whose score is the largest probability."""
+
+    def score_samples(self, X):
+        return self.predict_proba(X).max(axis=1)
+
+
+class NeighborClassifier(KNeighborsClassifier):
+    """Vote of the nearest training samples, whose mean distance is the score."""
+
+    def score_samples(self, X):
+        return -self.kneighbors(X)[0].mean(axis=1)
+
+
+def make_classifiers(seed, device):
+    """Classifiers of images, taken as rows, by their names in the table."""
+    params = {"device": device, "random_state": seed}
+    classifiers = {
+        "MCHADClassifier()": MCHADClassifier(**params),
+        "MCHADClassifier(outlier_label=-1)": MCHADClassifier(
+            outlier_label=OUTLIER, **params
+        ),
+        "CACClassifier()": CACClassifier(**params),
+        "CenterLossClassifier()": CenterLossClassifier(**params),
+        "IILossClassifier()": IILossClassifier(**params),
+        "LogisticRegression and largest probability": LinearClassifier(max_iter=1000),
+        "5 nearest neighbours and their distance": NeighborClassifier(5),
+    }
+    return {method: on_rows(model) for method, model in classifiers.items()}
+
+
 def measure_detector(results, method, detector, task, seed):
     seconds = seconds_of(detector.fit, task.x_train)
     results.add(
         measure=DETECTION,
         method=method,
         seed=seed,
-        epochs=getattr(_last_step(detector), "n_iter_", ""),
+        epochs=_epochs(detector),
         value=f"{auroc(task, detector.score_samples(task.x_test)) / 100:.4f}",
         clusters=len(getattr(_last_step(detector), "centers_", [])) or "",
         seconds=f"{seconds:.2f}",
     )
 
 
-def _last_step(detector):
-    return detector[-1] if hasattr(detector, "steps") else detector
+def measure_classifier(results, method, classifier, task, seed):
+    """One row for each figure; the seconds are the same in all."""
+    X, y = training_samples(classifier, task)
+    seconds = seconds_of(classifier.fit, X, y)
+    y_true = np.where(task.is_known, task.y_test, OUTLIER)
+    y_pred = classifier.predict(task.x_test)
+    scores = classifier.score_samples(task.x_test)
+    values = (
+        known_accuracy(y_true, y_pred, outlier_label=OUTLIER),
+        roc_auc_score(task.is_known, scores),
+        oscr(y_true, y_pred, scores, outlier_label=OUTLIER),
+    )
+    for measure, value in zip(CLASSIFICATION, values, strict=True):
+        results.add(
+            measure=measure,
+            method=method,
+            seed=seed,
+            epochs=_epochs(classifier),
+            value=f"{value:.4f}",
+            clusters="",
+            seconds=f"{seconds:.2f}",
+        )
+
+
+def training_samples(classifier, task):
+    """Known samples, and example anomalies for a model that takes them."""
+    if getattr(_last_step(classifier), "outlier_label", None) is None:
+        return task.x_train, task.y_train
+    X = np.concatenate([task.x_train, task.examples])
+    y = np.concatenate([task.y_train, np.full(len(task.examples), OUTLIER)])
+    return X, y
+
+
+def _last_step(model):
+    return model[-1] if hasattr(model, "steps") else model
+
+
+def _epochs(model):
+    """Epochs of training; what others iterate over are no epochs."""
+    model = _last_step(model)
+    return model.n_iter_ if hasattr(model, "max_epochs") else ""
 
 
 def measure_clusterers(results, options):
@@ -120,13 +216,34 @@ def _render_measure(rows, title, factor, digits):
         clusters = column(chosen, "clusters")
         lines.append(
             [
-                f"`{method}`" if "(" in method else method,
+                _as_code(method),
                 mean_and_spread(values, digits),
                 f"{np.mean([int(k) for k in clusters]):.0f}" if clusters[0] else "",
                 f"{np.mean([float(s) for s in column(chosen, 'seconds')]):.2f}",
             ]
         )
     return markdown_table(["method", title, "clusters", "seconds to fit"], lines)
+
+
+def _render_classifiers(rows):
+    lines = []
+    rows = [row for row in rows if row["measure"] in CLASSIFICATION]
+    for method in unique(column(rows, "method")):
+        chosen = select(rows, method=method)
+        figures = [
+            [100 * float(row["value"]) for row in select(chosen, measure=measure)]
+            for measure in CLASSIFICATION
+        ]
+        seconds = np.mean([float(s) for s in column(chosen, "seconds")])
+        lines.append(
+            [_as_code(method), *map(mean_and_spread, figures), f"{seconds:.2f}"]
+        )
+    return markdown_table(["method", *CLASSIFICATION, "seconds to fit"], lines)
+
+
+def _as_code(method):
+    """Code in code font: what is called."""
+    return f"`{method}`" if "(" in method else method
 
 
 def draw(detector, task):

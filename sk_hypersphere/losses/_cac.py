@@ -1,13 +1,10 @@
 """Loss of class anchor clustering."""
 
-from collections.abc import Sequence
-
-from torch import Tensor, nn
+from torch import Tensor
 
 from sk_hypersphere.losses._terms import (
-    Spheres,
+    GeneralizedLoss,
     cross_entropies,
-    mean_where,
     own_sq_distances,
 )
 
@@ -15,7 +12,7 @@ from sk_hypersphere.losses._terms import (
 LEAST_SQ_DISTANCE = 1e-12
 
 
-class CACLoss(nn.Module):
+class CACLoss(GeneralizedLoss):
     r"""Pull rows to the anchor of their class, relative to all other anchors.
 
     .. math::
@@ -30,23 +27,23 @@ class CACLoss(nn.Module):
     :math:`k`, and :math:`n` and :math:`n'` the numbers of known rows and of outliers in
     the batch. The first term is the anchor loss of [1]_, whose weight is called lambda
     there, the second the tuplet loss; the third, with radii :math:`r_k` and margins
-    :math:`m_k`, is that of generalised hypersphere learning [2]_.
+    :math:`m_k`, is that of generalized hypersphere learning [2]_.
 
     Parameters
     ----------
-    alpha : float, default=0.1
+    alpha : float, default=1.0
         Weight of the distance to the own anchor, at least 0.
 
     beta : float, default=1.0
         Weight of the distances relative to each other, at least 0.
 
-    gamma : float, default=0.005
+    gamma : float, default=1.0
         Weight of the outliers, at least 0.
 
     radius : float or sequence of float, default=0.0
         Radius :math:`r_k` of all spheres, or one for each class.
 
-    margin : float or sequence of float, default=5.0
+    margin : float or sequence of float, default=2.0
         Margin :math:`m_k`, or one for each class.
 
     References
@@ -64,23 +61,9 @@ class CACLoss(nn.Module):
     3.0
     """
 
-    def __init__(
-        self,
-        alpha: float = 0.1,
-        beta: float = 1.0,
-        gamma: float = 0.005,
-        radius: float | Sequence[float] = 0.0,
-        margin: float | Sequence[float] = 5.0,
-    ):
-        super().__init__()
-        self.alpha = alpha
-        self.beta = beta
-        self.gamma = gamma
-        self.spheres = Spheres(radius, margin)
-
     def forward(self, sq_distances: Tensor, y: Tensor) -> Tensor:
         distances = sq_distances.clamp(min=LEAST_SQ_DISTANCE).sqrt()  # (n, k)
         anchor = own_sq_distances(distances, y)  # (n,)
         tuplet = cross_entropies(-distances, y)  # (n,)
-        known = mean_where(y >= 0, self.alpha * anchor + self.beta * tuplet)
-        return known + self.gamma * mean_where(y < 0, self.spheres.inside(sq_distances))
+        costs = self.alpha * anchor + self.beta * tuplet
+        return self.mean(costs, sq_distances, y)

@@ -1,13 +1,11 @@
 """Center loss, beside a linear classifier."""
 
-from collections.abc import Sequence
+from torch import Tensor
 
-from torch import Tensor, nn
-
-from sk_hypersphere.losses._terms import Spheres, cross_entropies, mean_where
+from sk_hypersphere.losses._terms import GeneralizedLoss, cross_entropies
 
 
-class CenterLoss(nn.Module):
+class CenterLoss(GeneralizedLoss):
     r"""Tell classes apart by a linear classifier, and pull rows to their center.
 
     .. math::
@@ -22,20 +20,20 @@ class CenterLoss(nn.Module):
     :math:`\sigma` the softmax of the logits :math:`W f(x) + b`, and :math:`n` and
     :math:`n'` the numbers of known rows and of outliers in the batch. Half of
     the lambda of [1]_ is :math:`\alpha` here. The last term, with radii :math:`r_k` and
-    margins :math:`m_k`, is that of generalised hypersphere learning [2]_.
+    margins :math:`m_k`, is that of generalized hypersphere learning [2]_.
 
     It is called as ``loss(output, y)`` with the output of
     :class:`~sk_hypersphere.modules.CentersAndLogits`, (n, 2 k).
 
     Parameters
     ----------
-    alpha : float, default=0.05
+    alpha : float, default=1.0
         Weight of the compactness of classes, at least 0.
 
     beta : float, default=1.0
         Weight of the cross-entropy, at least 0.
 
-    gamma : float, default=0.005
+    gamma : float, default=1.0
         Weight of the outliers, at least 0.
 
     radius : float or sequence of float, default=0.0
@@ -59,23 +57,8 @@ class CenterLoss(nn.Module):
     1.693...
     """
 
-    def __init__(
-        self,
-        alpha: float = 0.05,
-        beta: float = 1.0,
-        gamma: float = 0.005,
-        radius: float | Sequence[float] = 0.0,
-        margin: float | Sequence[float] = 2.0,
-    ):
-        super().__init__()
-        self.alpha = alpha
-        self.beta = beta
-        self.gamma = gamma
-        self.spheres = Spheres(radius, margin)
-
     def forward(self, output: Tensor, y: Tensor) -> Tensor:
         sq_distances, logits = output.chunk(2, dim=1)  # (n, 2 k) -> (n, k), (n, k)
-        compactness = self.spheres.outside(sq_distances, y)  # (n,)
-        known = self.alpha * compactness + self.beta * cross_entropies(logits, y)
-        outliers = self.spheres.inside(sq_distances)  # (n,)
-        return mean_where(y >= 0, known) + self.gamma * mean_where(y < 0, outliers)
+        compactness = self.excess(sq_distances, y)  # (n,)
+        costs = self.alpha * compactness + self.beta * cross_entropies(logits, y)
+        return self.mean(costs, sq_distances, y)

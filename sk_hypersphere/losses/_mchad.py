@@ -1,13 +1,11 @@
 """Loss of multi-class hypersphere anomaly detection."""
 
-from collections.abc import Sequence
+from torch import Tensor
 
-from torch import Tensor, nn
-
-from sk_hypersphere.losses._terms import Spheres, cross_entropies, mean_where
+from sk_hypersphere.losses._terms import GeneralizedLoss, cross_entropies
 
 
-class MCHADLoss(nn.Module):
+class MCHADLoss(GeneralizedLoss):
     r"""Pull rows to the center of their class, away from other centers, push outliers.
 
     .. math::
@@ -33,13 +31,13 @@ class MCHADLoss(nn.Module):
 
     Parameters
     ----------
-    alpha : float, default=0.05
+    alpha : float, default=1.0
         Weight of the compactness of classes, at least 0.
 
     beta : float, default=1.0
         Weight of the variation between classes, at least 0.
 
-    gamma : float, default=0.005
+    gamma : float, default=1.0
         Weight of the outliers, at least 0.
 
     radius : float or sequence of float, default=0.0
@@ -63,22 +61,8 @@ class MCHADLoss(nn.Module):
     4.0
     """
 
-    def __init__(
-        self,
-        alpha: float = 0.05,
-        beta: float = 1.0,
-        gamma: float = 0.005,
-        radius: float | Sequence[float] = 0.0,
-        margin: float | Sequence[float] = 2.0,
-    ):
-        super().__init__()
-        self.alpha = alpha
-        self.beta = beta
-        self.gamma = gamma
-        self.spheres = Spheres(radius, margin)
-
     def forward(self, sq_distances: Tensor, y: Tensor) -> Tensor:
-        compactness = self.spheres.outside(sq_distances, y)  # (n,)
+        compactness = self.excess(sq_distances, y)  # (n,)
         variation = cross_entropies(-sq_distances, y)  # (n,)
-        known = mean_where(y >= 0, self.alpha * compactness + self.beta * variation)
-        return known + self.gamma * mean_where(y < 0, self.spheres.inside(sq_distances))
+        costs = self.alpha * compactness + self.beta * variation
+        return self.mean(costs, sq_distances, y)

@@ -1,4 +1,4 @@
-"""What several losses are made of: the own distance, spheres, means over known rows.
+"""What several losses are made of.
 
 Rows labelled below 0 are example anomalies, outliers: they belong to no center.
 """
@@ -45,28 +45,46 @@ def mean_where(mask: Tensor, values: Tensor) -> Tensor:
     return values.where(mask, 0).sum() / mask.sum().clamp(min=1)
 
 
-class Spheres(nn.Module):
-    r"""Radii of spheres, and the margin that outliers have to keep from each.
+class GeneralizedLoss(nn.Module):
+    r"""What losses have in common that also learn from example anomalies, outliers.
+
+    .. math::
+
+        \frac{1}{n} \sum_{i:\, y_i \ge 0} \ell(x_i, y_i) + \frac{\gamma}{n'}
+        \sum_{i:\, y_i < 0} \sum_k \max\bigl(0, (r_k + m_k)^2 - d_{ik}^2\bigr)
+
+    where :math:`\ell` is what a row of a known class costs, in which a loss weighs two
+    terms by :math:`\alpha` and :math:`\beta`, :math:`d_{ik}^2` is the squared distance
+    of row :math:`i` to center :math:`k`, :math:`r_k` and :math:`m_k` are radii and
+    margins, and :math:`n` and :math:`n'` the numbers of known rows and of outliers.
 
     Parameters
     ----------
-    radius : float or sequence of float
-        Radius :math:`r_k \ge 0` of every sphere, or of each.
+    alpha, beta, gamma : float
+        Weights, at least 0.
 
-    margin : float or sequence of float
-        Width :math:`m_k \ge 0` of the empty shell around every sphere, or around each.
+    radius, margin : float or sequence of float
+        Of all spheres, or one for each.
     """
 
     def __init__(
-        self, radius: float | Sequence[float], margin: float | Sequence[float]
+        self,
+        alpha: float = 1.0,
+        beta: float = 1.0,
+        gamma: float = 1.0,
+        radius: float | Sequence[float] = 0.0,
+        margin: float | Sequence[float] = 2.0,
     ):
         super().__init__()
+        self.alpha = alpha
+        self.beta = beta
+        self.gamma = gamma
         radius = torch.as_tensor(radius, dtype=torch.float64)
         margin = torch.as_tensor(margin, dtype=torch.float64)
         self.register_buffer("sq_radius", radius.square())
         self.register_buffer("sq_reach", (radius + margin).square())
 
-    def outside(self, sq_distances: Tensor, y: Tensor) -> Tensor:
+    def excess(self, sq_distances: Tensor, y: Tensor) -> Tensor:
         r"""How far rows are outside their own sphere, (n,).
 
         .. math:: \max(0, \lVert f(x_i) - c_{y_i} \rVert^2 - r_{y_i}^2)
@@ -74,10 +92,8 @@ class Spheres(nn.Module):
         sq_radius = self.sq_radius.to(sq_distances.dtype)
         return own_sq_distances((sq_distances - sq_radius).clamp(min=0), y)
 
-    def inside(self, sq_distances: Tensor) -> Tensor:
-        r"""How far rows are inside the spheres with their margins, (n,).
-
-        .. math:: \sum_k \max(0, (r_k + m_k)^2 - \lVert f(x_i) - c_k \rVert^2)
-        """
+    def mean(self, costs: Tensor, sq_distances: Tensor, y: Tensor) -> Tensor:
+        """The loss, given what known rows cost, (n,)."""
         sq_reach = self.sq_reach.to(sq_distances.dtype)
-        return (sq_reach - sq_distances).clamp(min=0).sum(dim=1)  # (n, k) -> (n,)
+        depths = (sq_reach - sq_distances).clamp(min=0).sum(dim=1)  # (n, k) -> (n,)
+        return mean_where(y >= 0, costs) + self.gamma * mean_where(y < 0, depths)

@@ -15,7 +15,7 @@ DATA_VARIABLE = "SK_HYPERSPHERE_DATA"
 
 # Letters of which examples are shown in training; the other half is only tested on.
 EXPOSED_LETTERS = range(13)
-LUMA = (0.299, 0.587, 0.114)  # what red, green and blue add to grey
+LUMA = (0.299, 0.587, 0.114)  # what red, green and blue add to gray
 
 
 class Split(NamedTuple):
@@ -146,7 +146,7 @@ def load_cifar10():
 
 
 def gray_center(images, size=28):
-    """The middle of images in color, in grey: (n, 3, h, w) -> (n, 1, size, size)."""
+    """The middle of images in color, in gray: (n, 3, h, w) -> (n, 1, size, size)."""
     top, left = ((side - size) // 2 for side in images.shape[2:])
     middle = images[:, :, top : top + size, left : left + size]
     gray = np.tensordot(middle, LUMA, axes=(1, 0))  # (n, size, size)

@@ -154,13 +154,16 @@ class BaseHypersphere(
         """
         raise NotImplementedError
 
-    def _keep(self, rows):
+    def _keep(self, rows, plan):
         """Set fitted attributes from ``self.net_``; by default there are none.
 
         Parameters
         ----------
         rows : Rows
-            Training data with the labels of the plan, on the device of training.
+            All samples with the labels of the plan, on the device of training.
+
+        plan : Plan
+            What was trained.
         """
 
     def _fit(self, X, y=None):
@@ -214,7 +217,7 @@ class BaseHypersphere(
         }
         if not np.isfinite(after).all():
             net.raise_non_finite("Embeddings became infinite or NaN")
-        self._keep(rows)
+        self._keep(rows, plan)
         warn_if_collapsed(self.diagnostics_, encoder)
 
     def _auto(self, name, value):

@@ -14,9 +14,6 @@ BLOCK_ROWS = 32
 # Fewer rows leave the processor idle between calls; more no longer pay.
 INFERENCE_BATCH_SIZE = 8192
 
-# What it takes to bring samples to their centers, in batches.
-LEAST_STEPS = 1000
-
 # Bounds the memory that distances to many centers take while scoring, in numbers.
 MAX_OUTPUTS = 2**23
 
@@ -107,18 +104,6 @@ def even_batches(n, batch_size):
     return np.arange(n_batches + 1) * n // n_batches
 
 
-def auto_epochs(n_samples, batch_size):
-    """30 epochs, or as many as have 1,000 batches, but at most 300.
-
-    Examples
-    --------
-    >>> auto_epochs(1280, 128), auto_epochs(10, 128), auto_epochs(60_000, 128)
-    (100, 300, 30)
-    """
-    n_batches = ceil(n_samples / batch_size)
-    return min(max(30, ceil(LEAST_STEPS / n_batches)), 300)
-
-
 def evenly_spaced(n, n_chosen):
     """At most `n_chosen` indices spread evenly over 0..n-1."""
     return np.linspace(0, n - 1, min(n, n_chosen)).astype(int)
@@ -163,7 +148,7 @@ class BatchIterator:
         self.batch_size = batch_size
         self.sampler = in_order if sampler is None else sampler
         self.random_state = random_state
-        self.y = labels_of(dataset)
+        self.y = self.rows.y[self.indices]
 
     def __iter__(self):
         for chosen in self.sampler(self.y, self.batch_size, self.random_state):

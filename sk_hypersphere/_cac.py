@@ -4,21 +4,23 @@ from numbers import Real
 
 import numpy as np
 import torch
+from scipy.special import softmax
+from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils._param_validation import Interval
 
 from sk_hypersphere._batches import map_batches
-from sk_hypersphere._classifier import GeneralizedClassifier
-from sk_hypersphere._spheres import cluster_means, nearest_center
+from sk_hypersphere._classifier import BaseGeneralizedClassifier
+from sk_hypersphere._spheres import cluster_means
 from sk_hypersphere.losses import CACLoss
 from sk_hypersphere.modules import Centers
 
 
-class CACClassifier(GeneralizedClassifier):
+class CACClassifier(BaseGeneralizedClassifier):
     r"""Classify by the nearest of several fixed anchors, detect by how near it is.
 
     An encoder :math:`f`, with one component for each class, is trained to map class
     :math:`k` to an anchor of its own, the unit vector :math:`k` times `magnitude`. Then
-    the anchors are replaced by the class means :math:`c_k` of those training samples
+    the anchors are replaced by the class means :math:`c_k` of those samples trained on
     that are nearest to the right one. With the distances
     :math:`d_k = \lVert f(x) - c_k \rVert`, a sample belongs to the class of the
     smallest, and scores
@@ -28,7 +30,8 @@ class CACClassifier(GeneralizedClassifier):
         s(x) = -\min_k d_k \Bigl(1 - \frac{e^{-d_k}}{\sum_j e^{-d_j}}\Bigr)
 
     the lower, the more abnormal: it is near no class, or to several. With a single
-    class, the score is the distance, negated. Training minimises
+    class, it is :math:`-d`. What lies far behind one anchor is near to it, compared
+    with the others, and scores high. Training minimizes
     :class:`~sk_hypersphere.losses.CACLoss`,
 
     .. math::
@@ -60,8 +63,8 @@ class CACClassifier(GeneralizedClassifier):
 
     radius : float or array-like of shape (n_classes,), default=0.0
         Radius :math:`r_k` of all spheres or one for each class, in the order of
-        `classes_`, at least 0, in units of the embedding. Together
-        with `margin` it says where example anomalies may not be.
+        `classes_`, at least 0, in units of the embedding. Together with
+        `margin` it says where example anomalies may not be.
 
     margin : float or array-like of shape (n_classes,), default=5.0
         Margin :math:`m_k` that example anomalies have to keep from the spheres, at
@@ -69,7 +72,9 @@ class CACClassifier(GeneralizedClassifier):
 
     outlier_label : int, float, str or None, default=None
         Samples so labelled are example anomalies, not a class: they are only pushed
-        off the spheres. They never enter `classes_`. None is no label.
+        off the spheres. They never enter `classes_`. None is no label. Meta-estimators
+        that encode labels (bagging, voting, stacking, calibration) hide it: give them
+        samples of known classes only.
 
     outlier_ratio : float, default=1.0
         Example anomalies in a training batch over its samples of known classes, above
@@ -80,13 +85,15 @@ class CACClassifier(GeneralizedClassifier):
         `offset_`.
 
     contamination : float, default=0.05
-        Fraction of the calibration samples that score below `offset_`, in (0, 0.5]. It
-        moves `offset_` only.
+        Fraction of new samples of known classes that is expected to score below
+        `offset_`, in (0, 0.5]; calibration samples fewer than its inverse cannot tell
+        it. It moves `offset_` only.
 
     calibration_fraction : float, default=0.1
-        Share of each known class, rounded down, that is not trained on but places
-        `offset_`, in [0, 1). What was trained on scores higher than what is new: with
-        0, where training samples place `offset_`, most new samples may fall below it.
+        Share of the samples of known classes, rounded down, that is not trained on but
+        places `offset_`, in [0, 1). What was trained on scores higher than what is new:
+        with 0, where training samples place it, most new samples may fall below. Under
+        `warm_start`, an int as `random_state` holds the same samples out again.
 
     encoder : nn.Module, class, callable or None, default=None
         Maps a batch of samples to embeddings, (n_samples, n_components). A module is
@@ -130,9 +137,9 @@ class CACClassifier(GeneralizedClassifier):
         1 shows one progress bar for the whole fit with the loss on it.
 
     random_state : int, RandomState instance or None, default=None
-        Seeds weights, centers, order of samples and dropout, at fit. An int gives the
-        same bits every time; for images, with the same number of torch threads
-        (convolutions sum their gradients in that many parts).
+        Seeds weights, calibration samples, order of samples and dropout, at fit. An int
+        gives the same bits every time; for images, with the same number of torch
+        threads (convolutions sum their gradients in that many parts).
 
     Attributes
     ----------
@@ -202,7 +209,7 @@ class CACClassifier(GeneralizedClassifier):
     """
 
     _parameter_constraints: dict = {
-        **GeneralizedClassifier._parameter_constraints,
+        **BaseGeneralizedClassifier._parameter_constraints,
         "magnitude": [Interval(Real, 0, None, closed="neither")],
     }
     _parameter_constraints.pop("n_components")  # as many as classes
@@ -278,18 +285,36 @@ class CACClassifier(GeneralizedClassifier):
     def _make_loss(self):
         return CACLoss(**self._loss_params())
 
-    def _keep(self, rows):
+    def _keep(self, rows, plan):
         module, device = self._module()
-        nearest = nearest_center(module.encoder, module.head, rows.X, device)
-        right = (nearest == rows.y) & self._trained(rows)
+        embeddings = map_batches(module.encoder, rows.X, device)
+        anchors = module.head.centers.numpy(force=True)
+        right = pairwise_distances_argmin(embeddings, anchors) == rows.y
+        right[plan.held_out] = False
         if right.any():
-            embeddings = map_batches(module.encoder, rows.X, device)
             means, _ = cluster_means(embeddings[right], rows.y[right])
             present = np.unique(rows.y[right])
             module.head.centers[present] = torch.from_numpy(means).to(
                 module.head.centers
             )
-        super()._keep(rows)
+        super()._keep(rows, plan)
+
+    def predict_proba(self, X):
+        r"""Probabilities of the classes, given that a sample belongs to one.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or \
+                (n_samples, channels, height, width)
+            Samples.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+            :math:`e^{-d_k} / \sum_j e^{-d_j}` for the distances :math:`d_k` to the
+            centers, as they are trained and scored: not squared.
+        """
+        return softmax(-np.sqrt(self._sq_distances(X)), axis=1)
 
     def _score(self, output):
         distances = output.sqrt()  # (m, k)

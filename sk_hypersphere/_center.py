@@ -1,11 +1,11 @@
 """Center loss, with example anomalies or without."""
 
-from sk_hypersphere._classifier import GeneralizedClassifier, initial_centers
+from sk_hypersphere._classifier import BaseGeneralizedClassifier, initial_centers
 from sk_hypersphere.losses import CenterLoss
 from sk_hypersphere.modules import CentersAndLogits
 
 
-class CenterLossClassifier(GeneralizedClassifier):
+class CenterLossClassifier(BaseGeneralizedClassifier):
     r"""Learn centers beside a linear classifier, then classify by the nearest center.
 
     An encoder :math:`f`, a center :math:`c_k` for each class and a linear classifier
@@ -18,7 +18,7 @@ class CenterLossClassifier(GeneralizedClassifier):
         s(x) = \max_k \bigl( r_k^2 - d_k^2 \bigr)
 
     the lower, the more abnormal, with radii :math:`r_k` that are 0 by default. Training
-    minimises :class:`~sk_hypersphere.losses.CenterLoss`,
+    minimizes :class:`~sk_hypersphere.losses.CenterLoss`,
 
     .. math::
 
@@ -48,8 +48,8 @@ class CenterLossClassifier(GeneralizedClassifier):
 
     radius : float or array-like of shape (n_classes,), default=0.0
         Radius :math:`r_k` of all spheres or one for each class, in the order of
-        `classes_`, at least 0, in units of the embedding. Inside its
-        sphere a sample costs nothing.
+        `classes_`, at least 0, in units of the embedding. Inside its sphere a sample is
+        compact enough.
 
     margin : float or array-like of shape (n_classes,), default=2.0
         Margin :math:`m_k` that example anomalies have to keep from the spheres, at
@@ -57,7 +57,9 @@ class CenterLossClassifier(GeneralizedClassifier):
 
     outlier_label : int, float, str or None, default=None
         Samples so labelled are example anomalies, not a class: they are only pushed
-        off the spheres. They never enter `classes_`. None is no label.
+        off the spheres. They never enter `classes_`. None is no label. Meta-estimators
+        that encode labels (bagging, voting, stacking, calibration) hide it: give them
+        samples of known classes only.
 
     outlier_ratio : float, default=1.0
         Example anomalies in a training batch over its samples of known classes, above
@@ -68,13 +70,15 @@ class CenterLossClassifier(GeneralizedClassifier):
         `offset_`.
 
     contamination : float, default=0.05
-        Fraction of the calibration samples that score below `offset_`, in (0, 0.5]. It
-        moves `offset_` only.
+        Fraction of new samples of known classes that is expected to score below
+        `offset_`, in (0, 0.5]; calibration samples fewer than its inverse cannot tell
+        it. It moves `offset_` only.
 
     calibration_fraction : float, default=0.1
-        Share of each known class, rounded down, that is not trained on but places
-        `offset_`, in [0, 1). What was trained on scores higher than what is new: with
-        0, where training samples place `offset_`, most new samples may fall below it.
+        Share of the samples of known classes, rounded down, that is not trained on but
+        places `offset_`, in [0, 1). What was trained on scores higher than what is new:
+        with 0, where training samples place it, most new samples may fall below. Under
+        `warm_start`, an int as `random_state` holds the same samples out again.
 
     encoder : nn.Module, class, callable or None, default=None
         Maps a batch of samples to embeddings, (n_samples, n_components). A module is
@@ -123,9 +127,9 @@ class CenterLossClassifier(GeneralizedClassifier):
         1 shows one progress bar for the whole fit with the loss on it.
 
     random_state : int, RandomState instance or None, default=None
-        Seeds weights, centers, order of samples and dropout, at fit. An int gives the
-        same bits every time; for images, with the same number of torch threads
-        (convolutions sum their gradients in that many parts).
+        Seeds weights, calibration samples, order of samples and dropout, at fit. An int
+        gives the same bits every time; for images, with the same number of torch
+        threads (convolutions sum their gradients in that many parts).
 
     Attributes
     ----------

@@ -7,24 +7,27 @@ import numpy as np
 import torch
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
+from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 from torch.nn import functional
 
 from sk_hypersphere._base import BaseHypersphereScorer, Plan
-from sk_hypersphere._batches import auto_epochs, shuffled, with_outliers
-from sk_hypersphere._labels import is_label, replace_where
-from sk_hypersphere._skorch import LowerLearningRate
+from sk_hypersphere._batches import evenly_spaced, shuffled, with_outliers
+from sk_hypersphere._labels import as_labels, is_label, replace_where
+from sk_hypersphere._skorch import LowerLearningRate, auto_epochs
 
 # Example anomalies in the labels of a plan; classes are 0..n_classes-1.
 OUTLIER = -1
 
 # Of learned centers from the origin, near which an untrained encoder has all samples:
-# as far as margins reach by default. Nearer, samples of known classes soon lie farther
-# from their center than novelties, which stay behind; farther costs accuracy.
+# as far as margins reach by default. Nearer, samples of known classes pass by their
+# center in the first epochs, and novelties, which stay behind, are the closer ones.
 START_DISTANCE = 2.0
+
+# Of spheres and of margins: squares of larger ones would overflow.
+LARGEST_RADIUS = 1e15
 
 
 def initial_centers(n_classes, n_components):
@@ -39,18 +42,36 @@ def initial_centers(n_classes, n_components):
 
 
 def hold_out(y, fraction, random_state):
-    """Draw a fraction of each class, rounded down: sorted indices into labels, (n,)."""
-    drawn = [
-        random_state.permutation(members)[: int(fraction * len(members))]
-        for members in (np.flatnonzero(y == k) for k in range(y.max() + 1))
-    ]
-    return np.sort(np.concatenate(drawn))
+    """Draw a fraction of the known samples, spread over the classes.
+
+    Of each class, one sample at least is left to train on.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        Labels; those of outliers are below 0.
+
+    fraction : float
+        Share of the known samples, rounded down.
+
+    random_state : RandomState
+
+    Returns
+    -------
+    ndarray of shape (m,)
+        Sorted indices.
+    """
+    classes = [np.flatnonzero(y == k) for k in range(y.max() + 1)]
+    spare = np.concatenate([random_state.permutation(rows)[1:] for rows in classes])
+    n_drawn = int(fraction * sum(map(len, classes)))
+    return np.sort(spare[evenly_spaced(len(spare), n_drawn)])
 
 
 class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
     """A classifier with a center for each class, scores and a threshold.
 
-    What is trained is said in two hooks, :meth:`_make_head` and :meth:`_make_loss`.
+    What is trained is said in two hooks, :meth:`_make_head` and :meth:`_make_loss`; a
+    third, :meth:`_sampler`, says in which batches.
     """
 
     _parameter_constraints: dict = {
@@ -77,10 +98,11 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
         raise NotImplementedError
 
     def _make_loss(self):
-        """What is minimised: a function of the head's output and the labels."""
+        """What is minimized: a function of the head's output and the labels."""
         raise NotImplementedError
 
     def _sampler(self):
+        """How the batches of an epoch are drawn; see `BatchIterator`."""
         return shuffled
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -115,9 +137,8 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
                 f"This {name} estimator requires y to be passed, but the target y is "
                 "None. Give the class of every sample."
             )
-        y = column_or_1d(y, warn=True)
+        y = as_labels(y)
         check_consistent_length(X, y)
-        assert_all_finite(y, estimator_name=name, input_name="y")
         self._check_reject()
         is_outlier = is_label(y, self.outlier_label)
         if is_outlier.all():
@@ -125,8 +146,7 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
                 f"y must hold at least one class, got {len(y)} times "
                 f"outlier_label={self.outlier_label!r}. Add samples of known classes."
             )
-        check_classification_targets(y[~is_outlier])
-        classes, codes = np.unique(y[~is_outlier], return_inverse=True)
+        classes, codes = self._classes_of(y[~is_outlier])
         goes_on = self.warm_start and hasattr(self, "net_")
         if goes_on and not np.array_equal(classes, self.classes_):
             raise ValueError(
@@ -138,6 +158,21 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
         labels[~is_outlier] = codes
         return labels
 
+    def _classes_of(self, y):
+        """The classes, sorted, and the number of that of each label."""
+        if y.dtype == object:
+            is_text = {isinstance(label, str) for label in y}
+            if len(is_text) == 2:
+                kinds = ", ".join(sorted({type(label).__name__ for label in y}))
+                raise ValueError(
+                    f"y must hold classes that can be sorted, got {kinds}. Make them "
+                    "all texts, or all numbers."
+                )
+            if is_text == {False}:
+                y = np.array(y.tolist())  # as numbers, which check and sort
+        check_classification_targets(y)
+        return np.unique(y, return_inverse=True)
+
     def _check_reject(self):
         if self.reject and self.outlier_label is None:
             raise ValueError(
@@ -147,7 +182,6 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
 
     def _plan(self, encoder, head, X, y, run):
         held_out = hold_out(y, self.calibration_fraction, run.random_state)
-        self.calibration_indices_ = held_out
         epochs = auto_epochs(np.sum(y != OUTLIER) - len(held_out), self.batch_size)
         return Plan(
             head=self._make_head(head),
@@ -160,30 +194,29 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
             held_out=held_out,
         )
 
-    def _keep(self, rows):
+    def _keep(self, rows, plan):
         self.centers_ = self.net_.module_.head.centers.numpy(force=True).copy()
-        held_out = self.calibration_indices_
-        if len(held_out):
-            scores = self._outputs(rows.X[held_out], self._score)
-        else:
-            scores = self._outputs(rows.X, self._score)[rows.y != OUTLIER]
-        self.offset_ = self._contamination_quantile(scores)
-
-    def _trained(self, rows):
-        """Which samples of known classes were trained on, (n,)."""
-        trained = rows.y != OUTLIER
-        trained[self.calibration_indices_] = False
-        return trained
+        self.calibration_indices_ = plan.held_out
+        scores = self._outputs(rows.X, self._score)
+        calibrates = plan.held_out if len(plan.held_out) else rows.y != OUTLIER
+        # Of all quantiles, new samples are below this one as often as is asked for, on
+        # average, also if it is that of few.
+        self.offset_ = float(
+            np.quantile(scores[calibrates], self.contamination, method="weibull")
+        )
 
     def _score(self, output):
         sq_radii = self.net_.module_.head.sq_radii
-        return (sq_radii - output[:, : len(sq_radii)]).amax(dim=1)  # (m, k) -> (m,)
+        return (sq_radii - self._distances_in(output)).amax(dim=1)  # (m, k) -> (m,)
+
+    def _distances_in(self, output):
+        """The squared distances, (m, k), without what a head has beside them."""
+        return output[:, : len(self.classes_)]
 
     def _sq_distances(self, X):
         """Squared distances of samples to the centers, (n, k)."""
         check_is_fitted(self)
-        X = self._validate(X, reset=False)
-        return self._outputs(X, lambda output: output[:, : len(self.classes_)])
+        return self._outputs(self._validate(X, reset=False), self._distances_in)
 
     def predict(self, X):
         """Say which class samples belong to.
@@ -200,12 +233,13 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
             The class whose center is nearest; if `reject`, `outlier_label` for samples
             that score below `offset_`.
         """
-        nearest = self._sq_distances(X).argmin(axis=1)
-        y = self.classes_[nearest]
+        self._check_reject()
+        sq_distances = self._sq_distances(X)
+        y = self.classes_[sq_distances.argmin(axis=1)]
         if not self.reject:
             return y
-        self._check_reject()
-        return replace_where(self.detect(X) < 0, y, self.outlier_label)
+        is_anomaly = self.detect(X) < 0
+        return replace_where(is_anomaly, y, self.outlier_label)
 
     def predict_proba(self, X):
         r"""Probabilities of the classes, given that a sample belongs to one.
@@ -282,14 +316,21 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
         accuracy : float
             Share of the samples whose class is predicted.
         """
-        y = column_or_1d(y)
+        y = as_labels(y)
+        check_consistent_length(X, y, sample_weight)
         counts = ~is_label(y, None if self.reject else self.outlier_label)
+        if not counts.any():
+            raise ValueError(
+                f"y must hold at least one class, got {len(y)} times "
+                f"outlier_label={self.outlier_label!r}, which does not count. Set "
+                "reject=True, or use sk_hypersphere.metrics."
+            )
         if sample_weight is not None:
             sample_weight = np.asarray(sample_weight)[counts]
         return float(np.average((self.predict(X) == y)[counts], weights=sample_weight))
 
 
-class GeneralizedClassifier(BaseHypersphereClassifier):
+class BaseGeneralizedClassifier(BaseHypersphereClassifier):
     """A classifier whose loss has a term for example anomalies."""
 
     _parameter_constraints: dict = {
@@ -322,18 +363,21 @@ class GeneralizedClassifier(BaseHypersphereClassifier):
 
     def _per_class(self, name):
         """Values of a parameter, one for each class."""
-        values = np.asarray(getattr(self, name), dtype=np.float64)
         n_classes = len(self.classes_)
+        try:
+            values = np.asarray(getattr(self, name), dtype=np.float64)
+        except ValueError:  # text, or rows of unequal length
+            values = np.array(np.nan)
         fits = values.shape in ((), (n_classes,))
-        if not fits or not np.isfinite(values).all() or (values < 0).any():
+        if not fits or not ((values >= 0) & (values <= LARGEST_RADIUS)).all():
             raise ValueError(
                 f"{name} must be a number or one for each of the {n_classes} classes, "
-                f"finite and at least 0, got {getattr(self, name)!r}. Give them in the "
-                "sorted order of the classes."
+                f"from 0 to {LARGEST_RADIUS:g}, got {getattr(self, name)!r}. Give them "
+                "in the sorted order of the classes."
             )
         return np.broadcast_to(values, n_classes).copy()
 
-    def _keep(self, rows):
+    def _keep(self, rows, plan):
         radii = torch.from_numpy(self._per_class("radius"))
         self.net_.module_.head.sq_radii.copy_(radii.square())
-        super()._keep(rows)
+        super()._keep(rows, plan)

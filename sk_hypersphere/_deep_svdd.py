@@ -16,11 +16,11 @@ from sklearn.utils.validation import (
 from torch import nn
 
 from sk_hypersphere._base import BaseHypersphereDetector, Plan
-from sk_hypersphere._batches import auto_epochs, map_batches
+from sk_hypersphere._batches import map_batches
 from sk_hypersphere._collapse import relative_spread
 from sk_hypersphere._finch import FINCH
 from sk_hypersphere._pretrain import can_decode, pretrain
-from sk_hypersphere._skorch import AfterEpoch, LowerLearningRate
+from sk_hypersphere._skorch import AfterEpoch, LowerLearningRate, auto_epochs
 from sk_hypersphere._spheres import (
     away_from_zero,
     cluster_means,
@@ -51,14 +51,14 @@ class DeepSVDD(BaseHypersphereDetector):
     common radius, as ``objective="one-class"`` has, this ranks samples by their
     distance to the nearest center.
 
-    Training minimises :class:`~sk_hypersphere.losses.OneClassLoss` or
+    Training minimizes :class:`~sk_hypersphere.losses.OneClassLoss` or
     :class:`~sk_hypersphere.losses.SoftBoundaryLoss`. It wants training data that is
     normal for the most part.
 
     Parameters
     ----------
     objective : {"one-class", "soft-boundary"}, default="one-class"
-        What is minimised. "one-class" pulls every sample to its center and gives all
+        What is minimized. "one-class" pulls every sample to its center and gives all
         spheres one radius. "soft-boundary" lets samples be inside and gives every
         sphere its own radius.
 
@@ -437,7 +437,7 @@ class DeepSVDD(BaseHypersphereDetector):
             )
         return groups
 
-    def _keep(self, rows):
+    def _keep(self, rows, plan):
         module, _ = self._module()
         sq_distances, labels = member_sq_distances(module, rows)
         n_centers = module.head.n_outputs

@@ -1,5 +1,6 @@
 """Classes by intra and inter class spread."""
 
+import numpy as np
 import torch
 
 from sk_hypersphere._batches import map_batches
@@ -22,7 +23,7 @@ class IILossClassifier(BaseHypersphereClassifier):
 
     which is :class:`~sk_hypersphere.losses.IILoss` of the :math:`n` embeddings of the
     batch, scaled to unit variance. Afterwards the centers :math:`c_k` are the
-    class means of all training samples. With the distances
+    class means of all samples trained on. With the distances
     :math:`d_k = \lVert f(x) - c_k \rVert`, a sample belongs to the class of the
     smallest, and scores
 
@@ -50,13 +51,15 @@ class IILossClassifier(BaseHypersphereClassifier):
         `offset_`.
 
     contamination : float, default=0.05
-        Fraction of the calibration samples that score below `offset_`, in (0, 0.5]. It
-        moves `offset_` only.
+        Fraction of new samples of known classes that is expected to score below
+        `offset_`, in (0, 0.5]; calibration samples fewer than its inverse cannot tell
+        it. It moves `offset_` only.
 
     calibration_fraction : float, default=0.1
-        Share of each known class, rounded down, that is not trained on but places
-        `offset_`, in [0, 1). What was trained on scores higher than what is new: with
-        0, where training samples place `offset_`, most new samples may fall below it.
+        Share of the samples of known classes, rounded down, that is not trained on but
+        places `offset_`, in [0, 1). What was trained on scores higher than what is new:
+        with 0, where training samples place it, most new samples may fall below. Under
+        `warm_start`, an int as `random_state` holds the same samples out again.
 
     encoder : nn.Module, class, callable or None, default=None
         Maps a batch of samples to embeddings, (n_samples, n_components). A module is
@@ -104,9 +107,9 @@ class IILossClassifier(BaseHypersphereClassifier):
         1 shows one progress bar for the whole fit with the loss on it.
 
     random_state : int, RandomState instance or None, default=None
-        Seeds weights, centers, order of samples and dropout, at fit. An int gives the
-        same bits every time; for images, with the same number of torch threads
-        (convolutions sum their gradients in that many parts).
+        Seeds weights, calibration samples, order of samples and dropout, at fit. An int
+        gives the same bits every time; for images, with the same number of torch
+        threads (convolutions sum their gradients in that many parts).
 
     Attributes
     ----------
@@ -114,7 +117,7 @@ class IILossClassifier(BaseHypersphereClassifier):
         The classes, sorted, without `outlier_label`.
 
     centers_ : ndarray of shape (n_classes, n_components)
-        Center of each class: mean embedding of its training samples.
+        Center of each class: mean embedding of its samples trained on.
 
     offset_ : float
         Threshold: `detect` gives -1 where ``score_samples`` is below it.
@@ -237,10 +240,10 @@ class IILossClassifier(BaseHypersphereClassifier):
     def _make_loss(self):
         return IILoss(len(self.classes_), self.alpha, self.beta)
 
-    def _keep(self, rows):
+    def _keep(self, rows, plan):
         module, device = self._module()
+        trained = np.setdiff1d(np.arange(len(rows)), plan.held_out)
         embeddings = map_batches(module.encoder, rows.X, device)
-        trained = self._trained(rows)
         means, _ = cluster_means(embeddings[trained], rows.y[trained])
         module.head = Centers(torch.from_numpy(means).float()).to(device).eval()
-        super()._keep(rows)
+        super()._keep(rows, plan)

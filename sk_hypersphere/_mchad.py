@@ -1,11 +1,11 @@
 """Multi-class hypersphere anomaly detection, with example anomalies or without."""
 
-from sk_hypersphere._classifier import GeneralizedClassifier, initial_centers
+from sk_hypersphere._classifier import BaseGeneralizedClassifier, initial_centers
 from sk_hypersphere.losses import MCHADLoss
 from sk_hypersphere.modules import Centers
 
 
-class MCHADClassifier(GeneralizedClassifier):
+class MCHADClassifier(BaseGeneralizedClassifier):
     r"""Classify by the nearest of several learned centers, detect by its distance.
 
     An encoder :math:`f` and a center :math:`c_k` for each class are learned together.
@@ -18,7 +18,7 @@ class MCHADClassifier(GeneralizedClassifier):
 
     the lower, the more abnormal: for radii :math:`r_k` that are alike, as they are by
     default, this ranks samples by the distance to the nearest center. Training
-    minimises :class:`~sk_hypersphere.losses.MCHADLoss`,
+    minimizes :class:`~sk_hypersphere.losses.MCHADLoss`,
 
     .. math::
 
@@ -49,8 +49,8 @@ class MCHADClassifier(GeneralizedClassifier):
 
     radius : float or array-like of shape (n_classes,), default=0.0
         Radius :math:`r_k` of all spheres or one for each class, in the order of
-        `classes_`, at least 0, in units of the embedding. Inside its
-        sphere a sample costs nothing.
+        `classes_`, at least 0, in units of the embedding. Inside its sphere a sample is
+        compact enough.
 
     margin : float or array-like of shape (n_classes,), default=2.0
         Margin :math:`m_k` that example anomalies have to keep from the spheres, at
@@ -58,7 +58,9 @@ class MCHADClassifier(GeneralizedClassifier):
 
     outlier_label : int, float, str or None, default=None
         Samples so labelled are example anomalies, not a class: they are only pushed
-        off the spheres. They never enter `classes_`. None is no label.
+        off the spheres. They never enter `classes_`. None is no label. Meta-estimators
+        that encode labels (bagging, voting, stacking, calibration) hide it: give them
+        samples of known classes only.
 
     outlier_ratio : float, default=1.0
         Example anomalies in a training batch over its samples of known classes, above
@@ -69,13 +71,15 @@ class MCHADClassifier(GeneralizedClassifier):
         `offset_`.
 
     contamination : float, default=0.05
-        Fraction of the calibration samples that score below `offset_`, in (0, 0.5]. It
-        moves `offset_` only.
+        Fraction of new samples of known classes that is expected to score below
+        `offset_`, in (0, 0.5]; calibration samples fewer than its inverse cannot tell
+        it. It moves `offset_` only.
 
     calibration_fraction : float, default=0.1
-        Share of each known class, rounded down, that is not trained on but places
-        `offset_`, in [0, 1). What was trained on scores higher than what is new: with
-        0, where training samples place `offset_`, most new samples may fall below it.
+        Share of the samples of known classes, rounded down, that is not trained on but
+        places `offset_`, in [0, 1). What was trained on scores higher than what is new:
+        with 0, where training samples place it, most new samples may fall below. Under
+        `warm_start`, an int as `random_state` holds the same samples out again.
 
     encoder : nn.Module, class, callable or None, default=None
         Maps a batch of samples to embeddings, (n_samples, n_components). A module is
@@ -124,9 +128,9 @@ class MCHADClassifier(GeneralizedClassifier):
         1 shows one progress bar for the whole fit with the loss on it.
 
     random_state : int, RandomState instance or None, default=None
-        Seeds weights, centers, order of samples and dropout, at fit. An int gives the
-        same bits every time; for images, with the same number of torch threads
-        (convolutions sum their gradients in that many parts).
+        Seeds weights, calibration samples, order of samples and dropout, at fit. An int
+        gives the same bits every time; for images, with the same number of torch
+        threads (convolutions sum their gradients in that many parts).
 
     Attributes
     ----------
@@ -184,13 +188,14 @@ class MCHADClassifier(GeneralizedClassifier):
     relative to `beta` 0.0667       1              0.00512
     ================== ============ ============== ========================
 
-    Adam does not see a common factor. `alpha` is that of MCHAD for both. The published
-    margin of 4 is compared with squared distances; ours of 2 is squared before.
+    Adam sees no common factor, but for its weight decay. `alpha` is that of MCHAD for
+    both. The published margin of 4 is squared and compared with distances squared
+    twice, ours of 2 with distances squared once: both end at the same distance, but at
+    a center an anomaly costs 16 there and 4 here, which the conversion leaves as it is.
 
     Centers start on an axis each, at a distance of 2 from the origin. Those of the
     experiments start at 1 where there are as many components as classes, and else at
-    normal random numbers, about 4 from the origin: so far apart, they cost a point of
-    accuracy on MNIST, while at 1 distances say nothing until training is long.
+    normal random numbers, about 4 from the origin.
 
     References
     ----------

@@ -6,6 +6,7 @@ is the inner loop, which costs no more than a loop written in plain torch.
 """
 
 from inspect import signature
+from math import ceil
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,9 @@ from tqdm import tqdm
 
 from sk_hypersphere._batches import BatchIterator, labels_of, shuffled
 from sk_hypersphere.exceptions import NonFiniteLossError
+
+# What it takes to bring samples to their centers, in batches.
+LEAST_STEPS = 1000
 
 BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
@@ -39,15 +43,17 @@ class HypersphereNet(NeuralNet):
             super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
             return
         start = [tensor.detach().clone() for tensor in self._state()]
-        if self._listens_to_batches():
-            super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
-            losses = self.history[-1, "batches", :, prefix + "_loss"]
-            sizes = self.history[-1, "batches", :, prefix + "_batch_size"]
-        else:
-            try:
+        try:
+            if self._listens_to_batches():
+                super().run_single_epoch(
+                    iterator, training, prefix, step_fn, **fit_params
+                )
+                losses = self.history[-1, "batches", :, prefix + "_loss"]
+                sizes = self.history[-1, "batches", :, prefix + "_batch_size"]
+            else:
                 losses, sizes = self._run_lean_epoch(iterator)
-            except KeyboardInterrupt as error:
-                raise Interruption from error
+        except KeyboardInterrupt as error:
+            raise Interruption from error
         loss = float(np.average(losses, weights=sizes))
         self.history.record(prefix + "_loss", loss)
         if np.isfinite(losses[0]):
@@ -163,6 +169,18 @@ class LowerLearningRate(Callback):
         if len(net.history) == round(self.share * net.max_epochs):
             for group in net.optimizer_.param_groups:
                 group["lr"] /= 10
+
+
+def auto_epochs(n_samples, batch_size):
+    """30 epochs, or as many as have 1,000 batches, but at most 300.
+
+    Examples
+    --------
+    >>> auto_epochs(1280, 128), auto_epochs(10, 128), auto_epochs(60_000, 128)
+    (100, 300, 30)
+    """
+    n_batches = ceil(n_samples / batch_size)
+    return min(max(30, ceil(LEAST_STEPS / n_batches)), 300)
 
 
 def one_cycle(max_lr, n_steps):

@@ -12,8 +12,10 @@ import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 from sklearn.model_selection import StratifiedKFold
-from sklearn.utils import check_array, check_consistent_length, column_or_1d
+from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+
+from sk_hypersphere._labels import as_labels, is_label
 
 __all__ = [
     "NoveltySplit",
@@ -64,7 +66,7 @@ def fpr_at_tpr(y_true, y_score, *, tpr=0.95, positive="outlier", outlier_label=-
         share of outliers let through when 95 % of the inliers are, as in ODIN and
         OpenOOD. The two differ: say which is reported.
 
-    outlier_label : object, default=-1
+    outlier_label : int, float or str, default=-1
         Label of outliers. All other labels are inliers.
 
     Returns
@@ -134,7 +136,7 @@ def aupr_in(y_true, y_score, *, outlier_label=-1):
     y_score : array-like of shape (n_samples,)
         Scores, as `score_samples` gives them: the lower, the more abnormal.
 
-    outlier_label : object, default=-1
+    outlier_label : int, float or str, default=-1
         Label of outliers. All other labels are inliers.
 
     Returns
@@ -194,7 +196,7 @@ def aupr_out(y_true, y_score, *, outlier_label=-1):
     y_score : array-like of shape (n_samples,)
         Scores, as `score_samples` gives them: the lower, the more abnormal.
 
-    outlier_label : object, default=-1
+    outlier_label : int, float or str, default=-1
         Label of outliers. All other labels are inliers.
 
     Returns
@@ -254,7 +256,7 @@ def oscr(y_true, y_pred, y_score, *, outlier_label=-1):
     y_score : array-like of shape (n_samples,)
         Scores, as `score_samples` gives them: the lower, the more abnormal.
 
-    outlier_label : object, default=-1
+    outlier_label : int, float or str, default=-1
         Label of outliers. All other labels are known classes.
 
     Returns
@@ -315,7 +317,7 @@ def known_accuracy(y_true, y_pred, *, outlier_label=-1):
         Predicted labels. A known row that is predicted as `outlier_label` is wrong, so
         for a detector this is the share of normal rows that it accepts.
 
-    outlier_label : object, default=-1
+    outlier_label : int, float or str, default=-1
         Label of outliers. All other labels are known classes.
 
     Returns
@@ -381,7 +383,7 @@ def make_novelty_scorer(metric, *, outlier_label=-1):
         better; outliers are its positive class. The others are the functions of this
         module. "known_accuracy" needs `predict` only, "oscr" both methods.
 
-    outlier_label : object, default=-1
+    outlier_label : int, float or str, default=-1
         Label of outliers in `y`. All other labels are known classes.
 
     Returns
@@ -481,7 +483,7 @@ class NoveltySplit(StratifiedKFold):
     n_splits : int, default=5
         Number of folds, 2 or more.
 
-    outlier_label : object, default=-1
+    outlier_label : int, float or str, default=-1
         Label of outliers in `y`. All other labels are known classes; for a detector
         that is the one label +1.
 
@@ -546,8 +548,8 @@ class NoveltySplit(StratifiedKFold):
                 "y must be given, because NoveltySplit tells outliers by their label; "
                 f"got None. Label them {self.outlier_label!r}."
             )
-        labels = _as_labels(y)
-        outlier = labels == self.outlier_label
+        labels = as_labels(y)
+        outlier = is_label(labels, self.outlier_label)
         self._check_enough("outliers", outlier)
         self._check_enough("known rows", ~outlier)
         # scikit-learn deals out class after class, in the order in which they appear.
@@ -568,19 +570,14 @@ class NoveltySplit(StratifiedKFold):
             )
 
 
-def _as_labels(y):
-    """Labels as an array of objects, which all compare alike, mixed types too."""
-    y = check_array(y, dtype=object, ensure_2d=False, input_name="y")
-    return column_or_1d(y)
-
-
 def _is_outlier(y_true, outlier_label):
-    return _as_labels(y_true) == outlier_label
+    return is_label(as_labels(y_true), outlier_label)
 
 
 def _is_right(y_true, y_pred):
     check_consistent_length(y_true, y_pred)
-    return _as_labels(y_true) == _as_labels(y_pred)
+    # As objects, labels of different types compare too.
+    return as_labels(y_true).astype(object) == as_labels(y_pred).astype(object)
 
 
 def _numbered(labels):

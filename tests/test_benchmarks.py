@@ -297,7 +297,7 @@ def save_colored(folder, name, images):
 
 
 def gray_images():
-    """Three images of 32 x 32 pixels: black, grey and white."""
+    """Three images of 32 x 32 pixels: black, gray and white."""
     return np.full((3, 32, 32, 3), 255, dtype=np.uint8) // np.array(
         [255, 2, 1], dtype=np.uint8
     ).reshape(-1, 1, 1, 1)

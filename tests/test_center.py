@@ -61,24 +61,3 @@ def test_only_the_centers_are_exempt_from_weight_decay(data):
     head = fitted.net_.module_.head
     assert decay[id(head.centers)] == 0
     assert decay[id(head.classifier.weight)] == 0.1
-
-
-@pytest.mark.parametrize("radius", [0.0, [0.2, 1.5, 0.0]])
-def test_the_score_is_the_depth_in_the_deepest_sphere(data, radius):
-    fitted = CenterLossClassifier(outlier_label=-1, radius=radius, **LEARNS).fit(*data)
-    depths = np.square(radius) - naive_sq_distances(fitted, data[0])
-    np.testing.assert_allclose(
-        fitted.score_samples(data[0]), depths.max(axis=1), rtol=1e-4, atol=1e-5
-    )
-
-
-def test_example_anomalies_are_pushed_off_the_spheres(data):
-    X, y = data
-
-    def depth(gamma):
-        fitted = CenterLossClassifier(outlier_label=-1, gamma=gamma, **LEARNS).fit(X, y)
-        assert fitted.score(X, y) > 0.95
-        inside = np.maximum(0, 4 - naive_sq_distances(fitted, X[y == -1]))
-        return inside.sum(axis=1).mean()
-
-    assert depth(gamma=1.0) < 0.5 * depth(gamma=0.0)

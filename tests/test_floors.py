@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "losses": {"torch", "sk_hypersphere.losses"},
     "modules": {"torch", "sk_hypersphere.modules"},
     "displays": {"numpy", "sklearn", "matplotlib", "sk_hypersphere.displays"},
-    "metrics.py": {"numpy", "sklearn"},
+    "metrics.py": {"numpy", "sklearn", "sk_hypersphere._labels"},
     "preprocessing.py": {"numpy", "sklearn"},
     "exceptions.py": set(),
     "_skorch.py": {*LIBRARIES, "skorch", "sk_hypersphere", "tqdm"},

@@ -117,3 +117,16 @@ def test_a_label_is_found_where_it_was_put(y, label, expected):
     mask = np.array([True, False, True])
     replaced = replace_where(mask, np.asarray(y), label)
     np.testing.assert_array_equal(is_label(replaced, label), mask)
+
+
+@pytest.mark.parametrize("label", [-1, -1.0])
+def test_large_whole_numbers_keep_their_digits(label):
+    for y in (np.array([2**60 + 1, 5]), np.array([2**63 + 1, 5], dtype=np.uint64)):
+        replaced = replace_where(np.array([False, True]), y, label)
+        assert replaced.tolist() == [y[0], -1]
+
+
+def test_dates_and_a_number_stay_what_they_are():
+    y = np.array(["2026-11-22", "2026-11-23"], dtype="datetime64[D]")
+    replaced = replace_where(np.array([False, True]), y, -1)
+    assert replaced[0] == y[0].item() and replaced[1] == -1

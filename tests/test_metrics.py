@@ -57,7 +57,6 @@ LABELS = {
     "strings": (["a", "a", "b", "b", "new", "new"], "new"),
     "strings-and-minus-one": (["a", "a", "b", "b", -1, -1], -1),
     "objects": (np.array(["a", "a", 1, 1, -1, -1], dtype=object), -1),
-    "none": (["a", "a", "b", "b", None, None], None),
     "series": (pd.Series(["a", "a", "b", "b", "new", "new"]), "new"),
     "categories": (
         pd.Series(["a", "a", "b", "b", "new", "new"], dtype="category"),

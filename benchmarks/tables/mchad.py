@@ -38,7 +38,7 @@ MODELS = {
     "G-MCHAD, gamma = 0": partial(GENERALIZED, gamma=0),
 }
 IN_SUMMARY = ("softmax", "CAC", "Center", "MCHAD", "G-MCHAD")
-OUTLIER_SETS = ("letters n to z", "uniform noise", "Gaussian noise", "CIFAR in grey")
+OUTLIER_SETS = ("letters n to z", "uniform noise", "Gaussian noise", "CIFAR in gray")
 
 # What the rows hold, and the headers of the tables.
 FIGURES = {

@@ -210,7 +210,7 @@ class CosineAnnealing(Callback):
 class Checkpoint(Callback):
     """Keep all that training depends on after each epoch; go on from it if it is there.
 
-    On one machine an interrupted training ends with the same weights as another.
+    On the CPU an interrupted training ends with the same weights as another.
     """
 
     def __init__(self, path, n_epochs):

@@ -1,8 +1,9 @@
-"""What is minimised: functions of squared distances to the centers and labels.
+"""What is minimized: functions of squared distances to the centers and labels.
 
 A loss is called as ``loss(sq_distances, y)`` with the squared distances of a batch to
 every center, (n, k), and one integer label a row, (n,); it returns a scalar. Labels are
-clusters or classes in 0..k-1; rows labelled below 0 are example anomalies.
+clusters or classes in 0..k-1; those below 0 are example anomalies, for losses that have
+a term for them. What takes something else than distances says so.
 """
 
 from sk_hypersphere.losses._cac import CACLoss

@@ -5,7 +5,7 @@ from torch import Tensor
 from sk_hypersphere.losses._terms import (
     GeneralizedLoss,
     cross_entropies,
-    own_sq_distances,
+    to_own_center,
 )
 
 # Distances below its root have no gradient: that of a root is infinite at 0.
@@ -63,7 +63,7 @@ class CACLoss(GeneralizedLoss):
 
     def forward(self, sq_distances: Tensor, y: Tensor) -> Tensor:
         distances = sq_distances.clamp(min=LEAST_SQ_DISTANCE).sqrt()  # (n, k)
-        anchor = own_sq_distances(distances, y)  # (n,)
+        anchor = to_own_center(distances, y)  # (n,)
         tuplet = cross_entropies(-distances, y)  # (n,)
         costs = self.alpha * anchor + self.beta * tuplet
-        return self.mean(costs, sq_distances, y)
+        return self.total(costs, sq_distances, y)

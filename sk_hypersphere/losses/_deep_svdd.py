@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from sk_hypersphere.losses._terms import own_sq_distances
+from sk_hypersphere.losses._terms import to_own_center
 
 
 class OneClassLoss(nn.Module):
@@ -31,7 +31,7 @@ class OneClassLoss(nn.Module):
     """
 
     def forward(self, sq_distances: Tensor, y: Tensor) -> Tensor:
-        return own_sq_distances(sq_distances, y).mean()
+        return to_own_center(sq_distances, y).mean()
 
 
 class SoftBoundaryLoss(nn.Module):
@@ -90,7 +90,7 @@ class SoftBoundaryLoss(nn.Module):
         self.register_buffer("sq_radii", torch.zeros(n_centers))
 
     def forward(self, sq_distances: Tensor, y: Tensor) -> Tensor:
-        excess = own_sq_distances(sq_distances, y) - self.sq_radii[y]  # (n,)
+        excess = to_own_center(sq_distances, y) - self.sq_radii[y]  # (n,)
         counts = torch.bincount(y, minlength=len(self.sq_radii))  # (k,)
         present = counts > 0
         outside = (excess.clamp(min=0) / counts[y]).sum() / self.nu

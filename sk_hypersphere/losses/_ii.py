@@ -19,8 +19,9 @@ class IILoss(nn.Module):
     through which gradients flow. Classes that are not in the batch are left out; the
     second term is 0 where there are fewer than two.
 
-    It is called as ``loss(embeddings, y)``. It has no lower bound: embeddings have to
-    be scaled, as :class:`~sk_hypersphere.modules.UnitVariance` does.
+    It is called as ``loss(embeddings, y)``, with labels in 0..k-1 only. It has no lower
+    bound: embeddings have to be scaled, as
+    :class:`~sk_hypersphere.modules.UnitVariance` does.
 
     Parameters
     ----------

@@ -42,7 +42,7 @@ class MCHADLoss(GeneralizedLoss):
 
     radius : float or sequence of float, default=0.0
         Radius :math:`r_k` of all spheres, or one for each class; inside it, rows of the
-        class cost nothing.
+        class are compact enough.
 
     margin : float or sequence of float, default=2.0
         Margin :math:`m_k`, or one for each class.
@@ -65,4 +65,4 @@ class MCHADLoss(GeneralizedLoss):
         compactness = self.excess(sq_distances, y)  # (n,)
         variation = cross_entropies(-sq_distances, y)  # (n,)
         costs = self.alpha * compactness + self.beta * variation
-        return self.mean(costs, sq_distances, y)
+        return self.total(costs, sq_distances, y)

@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
-def own_sq_distances(sq_distances: Tensor, y: Tensor) -> Tensor:
-    """Squared distance of every row to the center of its own cluster or class.
+def to_own_center(distances: Tensor, y: Tensor) -> Tensor:
+    """Of the distances, squared or not, that to the center of the own cluster or class.
 
     Parameters
     ----------
-    sq_distances : Tensor of shape (n, k)
-        Squared distances to the k centers.
+    distances : Tensor of shape (n, k)
+        Distances to the k centers.
 
     y : Tensor of shape (n,)
         Cluster of each row, in 0..k-1; below 0, outliers, it is taken for 0.
@@ -25,9 +25,9 @@ def own_sq_distances(sq_distances: Tensor, y: Tensor) -> Tensor:
     -------
     Tensor of shape (n,)
     """
-    if sq_distances.shape[1] == 1:
-        return sq_distances.squeeze(1)
-    return sq_distances.gather(1, y.clamp(min=0)[:, None]).squeeze(1)  # (n, k) -> (n,)
+    if distances.shape[1] == 1:
+        return distances.squeeze(1)
+    return distances.gather(1, y.clamp(min=0)[:, None]).squeeze(1)  # (n, k) -> (n,)
 
 
 def cross_entropies(logits: Tensor, y: Tensor) -> Tensor:
@@ -90,9 +90,9 @@ class GeneralizedLoss(nn.Module):
         .. math:: \max(0, \lVert f(x_i) - c_{y_i} \rVert^2 - r_{y_i}^2)
         """
         sq_radius = self.sq_radius.to(sq_distances.dtype)
-        return own_sq_distances((sq_distances - sq_radius).clamp(min=0), y)
+        return to_own_center((sq_distances - sq_radius).clamp(min=0), y)
 
-    def mean(self, costs: Tensor, sq_distances: Tensor, y: Tensor) -> Tensor:
+    def total(self, costs: Tensor, sq_distances: Tensor, y: Tensor) -> Tensor:
         """The loss, given what known rows cost, (n,)."""
         sq_reach = self.sq_reach.to(sq_distances.dtype)
         depths = (sq_reach - sq_distances).clamp(min=0).sum(dim=1)  # (n, k) -> (n,)

@@ -144,5 +144,10 @@ class CentersAndLogits(Centers):
             self.classifier.weight.copy_(2 * centers)
             self.classifier.bias.copy_(-centers.square().sum(dim=1))
 
+    @property
+    def n_outputs(self) -> int:
+        """Number of distances and logits, 2 k."""
+        return 2 * len(self.centers)
+
     def forward(self, z: Tensor) -> Tensor:
         return torch.cat([super().forward(z), self.classifier(z)], dim=1)  # (n, 2 k)

@@ -4,7 +4,6 @@ from numbers import Real
 
 import numpy as np
 import torch
-from scipy.special import softmax
 from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils._param_validation import Interval
 
@@ -182,6 +181,9 @@ class CACClassifier(BaseGeneralizedClassifier):
 
     Notes
     -----
+    Decisions and probabilities, as the loss, take distances that are not squared:
+    :math:`-d_k` and its softmax.
+
     Distances are Euclidean and every other class counts, as the authors have it;
     the experiments of [2]_ square them and leave classes out. Magnitude and weights are
     those of [1]_. `gamma` and `margin` are those of [2]_ on CIFAR-10, converted: for
@@ -299,22 +301,8 @@ class CACClassifier(BaseGeneralizedClassifier):
             )
         super()._keep(rows, plan)
 
-    def predict_proba(self, X):
-        r"""Probabilities of the classes, given that a sample belongs to one.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or \
-                (n_samples, channels, height, width)
-            Samples.
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_samples, n_classes)
-            :math:`e^{-d_k} / \sum_j e^{-d_j}` for the distances :math:`d_k` to the
-            centers, as they are trained and scored: not squared.
-        """
-        return softmax(-np.sqrt(self._sq_distances(X)), axis=1)
+    def _logits(self, sq_distances):
+        return -np.sqrt(sq_distances)
 
     def _score(self, output):
         distances = output.sqrt()  # (m, k)

@@ -213,6 +213,10 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
         """The squared distances, (m, k), without what a head has beside them."""
         return output[:, : len(self.classes_)]
 
+    def _logits(self, sq_distances):
+        """What probabilities are the softmax of, as in the loss, (n, k)."""
+        return -sq_distances
+
     def _sq_distances(self, X):
         """Squared distances of samples to the centers, (n, k)."""
         check_is_fitted(self)
@@ -254,9 +258,10 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
         -------
         probabilities : ndarray of shape (n_samples, n_classes)
             :math:`e^{-d_k^2} / \sum_j e^{-d_j^2}` for the distances :math:`d_k` to the
-            centers. They sum to 1, also far from all centers.
+            centers; in CACClassifier, :math:`d_k` are not squared. They sum to 1, also
+            far from all centers.
         """
-        return softmax(-self._sq_distances(X), axis=1)
+        return softmax(self._logits(self._sq_distances(X)), axis=1)
 
     def decision_function(self, X):
         r"""Confidence in each class.
@@ -271,13 +276,14 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
         -------
         decisions : ndarray of shape (n_samples, n_classes), or (n_samples,) if \
                 there are two classes
-            :math:`-d_k^2` for the distances :math:`d_k` to the centers; of two classes,
+            :math:`-d_k^2` for the distances :math:`d_k` to the centers; in
+            CACClassifier, :math:`d_k` are not squared. Of two classes,
             :math:`d_0^2 - d_1^2`, above 0 for ``classes_[1]``.
         """
-        sq_distances = self._sq_distances(X)
+        logits = self._logits(self._sq_distances(X))
         if len(self.classes_) == 2:
-            return sq_distances[:, 0] - sq_distances[:, 1]
-        return -sq_distances
+            return logits[:, 1] - logits[:, 0]
+        return logits
 
     def detect(self, X):
         """Say which samples are anomalies.

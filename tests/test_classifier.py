@@ -20,7 +20,7 @@ from skorch.callbacks import Callback
 from torch import nn
 
 import sk_hypersphere
-from sk_hypersphere import CACClassifier, MCHADClassifier
+from sk_hypersphere import MCHADClassifier
 from sk_hypersphere.metrics import NoveltySplit, known_accuracy, make_novelty_scorer
 from sk_hypersphere.modules import ConvNet
 
@@ -86,6 +86,13 @@ def sq_distances_of(fitted, X):
     return np.array([[np.sum((z - c) ** 2) for c in centers] for z in embeddings])
 
 
+def loss_distances_of(fitted, X):
+    """The same, but not squared where the loss compares plain distances."""
+    sq_distances = sq_distances_of(fitted, X)
+    is_plain = type(fitted).__name__ == "CACClassifier"
+    return np.sqrt(sq_distances) if is_plain else sq_distances
+
+
 def test_there_are_four_classifiers_of_which_three_learn_from_example_anomalies():
     assert len(CLASSIFIERS) == 4 and len(GENERALIZED) == 3
 
@@ -106,17 +113,14 @@ def test_probabilities_are_the_softmax_of_minus_the_distances_of_the_loss(
     classifier, X, y
 ):
     fitted = fresh(classifier).fit(X, y)
-    distances = sq_distances_of(fitted, X)
-    if isinstance(fitted, CACClassifier):  # as its loss and its score have it
-        distances = np.sqrt(distances)
-    expected = softmax(-distances, axis=1)
+    expected = softmax(-loss_distances_of(fitted, X), axis=1)
     np.testing.assert_allclose(fitted.predict_proba(X), expected, rtol=1e-4, atol=1e-9)
 
 
 @every(CLASSIFIERS)
-def test_decisions_are_minus_squared_distances(classifier, X, y):
+def test_decisions_are_minus_the_distances_of_the_loss(classifier, X, y):
     fitted = fresh(classifier).fit(X, y)
-    expected = -sq_distances_of(fitted, X)
+    expected = -loss_distances_of(fitted, X)
     decisions = fitted.decision_function(X)
     assert decisions.shape == (len(X), 3)
     np.testing.assert_allclose(decisions, expected, rtol=1e-4, atol=1e-5)
@@ -126,9 +130,9 @@ def test_decisions_are_minus_squared_distances(classifier, X, y):
 def test_the_decision_between_two_classes_is_one_number(classifier, X, y):
     two = y < 2
     fitted = fresh(classifier).fit(X[two], y[two])
-    sq_distances = sq_distances_of(fitted, X)
+    distances = loss_distances_of(fitted, X)
     decisions = fitted.decision_function(X)
-    expected = sq_distances[:, 0] - sq_distances[:, 1]
+    expected = distances[:, 0] - distances[:, 1]
     np.testing.assert_allclose(decisions, expected, rtol=1e-3, atol=1e-3)
     np.testing.assert_array_equal(fitted.predict(X), (decisions > 0).astype(int))
 

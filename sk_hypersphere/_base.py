@@ -329,10 +329,6 @@ class BaseHypersphereScorer(BaseHypersphere):
             rows_at_once(head),
         )
 
-    def _contamination_quantile(self, scores):
-        """Threshold below which the contamination share of training scores lies."""
-        return float(np.percentile(scores, 100 * self.contamination))
-
     def score_samples(self, X):
         """Score samples: the lower, the more abnormal.
 
@@ -368,7 +364,7 @@ class BaseHypersphereDetector(OutlierMixin, BaseHypersphereScorer):
         if self.contamination == "auto":
             self.offset_ = self._auto_offset(scores)
         else:
-            self.offset_ = self._contamination_quantile(scores)
+            self.offset_ = float(np.percentile(scores, 100 * self.contamination))
 
     def decision_function(self, X):
         """Score samples relative to the threshold: below 0 for anomalies.

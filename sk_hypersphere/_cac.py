@@ -62,8 +62,8 @@ class CACClassifier(BaseGeneralizedClassifier):
 
     radius : float or array-like of shape (n_classes,), default=0.0
         Radius :math:`r_k` of all spheres or one for each class, in the order of
-        `classes_`, at least 0, in units of the embedding. Together with
-        `margin` it says where example anomalies may not be.
+        `classes_`, at least 0, in units of the embedding. With `margin`, it says where
+        example anomalies may not be.
 
     margin : float or array-like of shape (n_classes,), default=5.0
         Margin :math:`m_k` that example anomalies have to keep from the spheres, at
@@ -181,15 +181,13 @@ class CACClassifier(BaseGeneralizedClassifier):
 
     Notes
     -----
-    Decisions and probabilities, as the loss, take distances that are not squared:
-    :math:`-d_k` and its softmax.
-
-    Distances are Euclidean and every other class counts, as the authors have it;
-    the experiments of [2]_ square them and leave classes out. Magnitude and weights are
-    those of [1]_. `gamma` and `margin` are those of [2]_ on CIFAR-10, converted: for
-    their magnitude of 2, a margin of 1 and, as a mean over samples relative to `beta`,
-    a weight of 256 times 5e-4 over 1.5 / 3. Five times the magnitude is five times the
-    margin, and a 25th of the weight of squared distances.
+    Distances are Euclidean, in decisions and probabilities too, and every other class
+    counts, as the authors have it; the experiments of [2]_ square them and leave
+    classes out. Magnitude and weights are those of [1]_. `gamma` and `margin` are those
+    of [2]_ on CIFAR-10, converted: for their magnitude of 2, a margin of 1 and, as a
+    mean over samples relative to `beta`, a weight of 256 times 5e-4 over 1.5 / 3. Five
+    times the magnitude is five times the margin, and a 25th of the weight of squared
+    distances.
 
     References
     ----------

@@ -282,8 +282,8 @@ class CACClassifier(BaseGeneralizedClassifier):
         # Also under warm_start: the means of the last fit are no anchors.
         return Centers(self.magnitude * torch.eye(n_classes, n_components))
 
-    def _make_loss(self):
-        return CACLoss(**self._loss_params())
+    def _make_loss(self, y):
+        return CACLoss(**self._loss_params(y))
 
     def _keep(self, rows, plan):
         module, device = self._module()

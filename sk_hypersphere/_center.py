@@ -255,5 +255,5 @@ class CenterLossClassifier(BaseGeneralizedClassifier):
         centers = initial_centers(len(self.classes_), self._n_features_out)
         return CentersAndLogits(centers)
 
-    def _make_loss(self):
-        return CenterLoss(**self._loss_params())
+    def _make_loss(self, y):
+        return CenterLoss(**self._loss_params(y))

@@ -97,8 +97,8 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
         """What is trained upon the encoder, given that of the last fit or None."""
         raise NotImplementedError
 
-    def _make_loss(self):
-        """What is minimized: a function of the head's output and the labels."""
+    def _make_loss(self, y):
+        """What is minimized, given all labels: a function of the output and labels."""
         raise NotImplementedError
 
     def _sampler(self):
@@ -185,7 +185,7 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
         epochs = auto_epochs(np.sum(y != OUTLIER) - len(held_out), self.batch_size)
         return Plan(
             head=self._make_head(head),
-            loss=self._make_loss(),
+            loss=self._make_loss(y),
             y=y,
             max_epochs=self._auto("max_epochs", epochs),
             lr=self._auto("lr", 1e-3),
@@ -357,12 +357,13 @@ class BaseGeneralizedClassifier(BaseHypersphereClassifier):
     def _sampler(self):
         return partial(with_outliers, ratio=self.outlier_ratio)
 
-    def _loss_params(self):
+    def _loss_params(self, y):
         """Weights, radii and margins, as the losses take them."""
+        has_outliers = (y == OUTLIER).any()
         return {
             "alpha": self.alpha,
             "beta": self.beta,
-            "gamma": self.gamma,
+            "gamma": self.gamma if has_outliers else 0.0,  # computes nothing then
             "radius": self._per_class("radius"),
             "margin": self._per_class("margin"),
         }

@@ -25,6 +25,9 @@ LEAST_SPREAD = 0.02
 # The variance is an order of magnitude, for which some thousand rows are enough.
 MAX_ROWS = 4096
 
+# Of these layers the warning names the first.
+MAX_SUSPECTS = 5
+
 BOUNDED = (nn.Sigmoid, nn.Tanh, nn.Hardsigmoid, nn.Hardtanh, nn.Softsign, nn.ReLU6)
 
 
@@ -79,6 +82,9 @@ def warn_if_collapsed(diagnostics, encoder):
         for name, layer in encoder.named_modules()
         if getattr(layer, "bias", None) is not None or isinstance(layer, BOUNDED)
     ]
+    if len(suspects) > MAX_SUSPECTS:
+        n_more = len(suspects) - MAX_SUSPECTS
+        suspects = [*suspects[:MAX_SUSPECTS], f"and {n_more} more"]
     blame = (
         f"These layers of the encoder allow it: {', '.join(suspects)}; remove their "
         "bias or bounded activation."

@@ -237,7 +237,7 @@ class IILossClassifier(BaseHypersphereClassifier):
     def _make_head(self, former):
         return UnitVariance()
 
-    def _make_loss(self):
+    def _make_loss(self, y):
         return IILoss(len(self.classes_), self.alpha, self.beta)
 
     def _keep(self, rows, plan):

@@ -277,5 +277,5 @@ class MCHADClassifier(BaseGeneralizedClassifier):
         centers = initial_centers(len(self.classes_), self._n_features_out)
         return Centers(centers, learnable=True)
 
-    def _make_loss(self):
-        return MCHADLoss(**self._loss_params())
+    def _make_loss(self, y):
+        return MCHADLoss(**self._loss_params(y))

@@ -423,6 +423,14 @@ def test_strong_weight_decay_collapses_the_sphere_and_the_warning_names_layers()
     assert detector.diagnostics_["distance_spread"] < 0.02
 
 
+def test_the_warning_of_a_collapse_names_five_layers_of_many():
+    X = np.random.RandomState(0).normal(size=(200, 2))
+    params = {"encoder__hidden_units": (16,) * 7, "weight_decay": 10}
+    detector = DeepSVDD(lr=1e-3, max_epochs=200, random_state=0).set_params(**params)
+    with pytest.warns(CollapseWarning, match=r"8 \(Linear\), and 3 more; remove"):
+        detector.fit(X)
+
+
 def test_a_healthy_fit_does_not_warn_of_collapse():
     X = np.random.RandomState(0).normal(size=(200, 2))
     with warnings.catch_warnings():

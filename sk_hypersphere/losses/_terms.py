@@ -81,6 +81,7 @@ class GeneralizedLoss(nn.Module):
         self.gamma = gamma
         radius = torch.as_tensor(radius, dtype=torch.float64)
         margin = torch.as_tensor(margin, dtype=torch.float64)
+        self.are_points = not radius.any()  # then there is nothing to subtract
         self.register_buffer("sq_radius", radius.square())
         self.register_buffer("sq_reach", (radius + margin).square())
 
@@ -89,11 +90,16 @@ class GeneralizedLoss(nn.Module):
 
         .. math:: \max(0, \lVert f(x_i) - c_{y_i} \rVert^2 - r_{y_i}^2)
         """
+        if self.are_points:
+            return to_own_center(sq_distances, y)
         sq_radius = self.sq_radius.to(sq_distances.dtype)
         return to_own_center((sq_distances - sq_radius).clamp(min=0), y)
 
     def total(self, costs: Tensor, sq_distances: Tensor, y: Tensor) -> Tensor:
         """The loss, given what known rows cost, (n,)."""
+        known = mean_where(y >= 0, costs)
+        if not self.gamma:
+            return known
         sq_reach = self.sq_reach.to(sq_distances.dtype)
         depths = (sq_reach - sq_distances).clamp(min=0).sum(dim=1)  # (n, k) -> (n,)
-        return mean_where(y >= 0, costs) + self.gamma * mean_where(y < 0, depths)
+        return known + self.gamma * mean_where(y < 0, depths)

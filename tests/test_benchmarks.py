@@ -261,8 +261,9 @@ def test_speed_is_the_median_of_ratios_within_rounds():
     assert ours == "| c | sk_hypersphere | 3000 | 3.00 | 2.50 to 3.50 | 3 |"
 
 
-def test_all_contestants_of_a_training_race_train():
-    contestants, _ = speed.train_mlp(n_rows=300, epochs=1)
+@pytest.mark.parametrize("race", [speed.train_mlp, speed.train_mchad])
+def test_all_contestants_of_a_training_race_train(race):
+    contestants, _ = race(n_rows=300, epochs=1)
     assert all(contestant() > 0 for contestant in contestants.values())
 
 

@@ -78,7 +78,7 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
         **BaseHypersphereScorer._parameter_constraints,
         "alpha": [Interval(Real, 0, None, closed="left")],
         "beta": [Interval(Real, 0, None, closed="left")],
-        "outlier_label": [Real, str, None],
+        "outlier_label": [Interval(Real, None, None, closed="neither"), str, None],
         "reject": ["boolean"],
         "calibration_fraction": [Interval(Real, 0, 1, closed="left")],
     }

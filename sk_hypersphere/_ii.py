@@ -1,9 +1,8 @@
 """Classes by intra and inter class spread."""
 
-import numpy as np
 import torch
 
-from sk_hypersphere._batches import map_batches
+from sk_hypersphere._batches import map_batches, unwrapped
 from sk_hypersphere._classifier import OUTLIER, BaseHypersphereClassifier
 from sk_hypersphere._spheres import cluster_means
 from sk_hypersphere.losses import IILoss
@@ -242,7 +241,7 @@ class IILossClassifier(BaseHypersphereClassifier):
 
     def _keep(self, rows, plan):
         module, device = self._module()
-        trained = np.setdiff1d(np.arange(len(rows)), plan.held_out)
+        _, trained = unwrapped(rows.without(plan.held_out))
         embeddings = map_batches(module.encoder, rows.X, device)
         means, _ = cluster_means(embeddings[trained], rows.y[trained])
         module.head = Centers(torch.from_numpy(means).float()).to(device).eval()

@@ -405,6 +405,13 @@ def test_a_single_example_anomaly_is_enough(classifier, X, y):
 
 
 @every(CLASSIFIERS)
+@pytest.mark.parametrize("label", [np.nan, np.inf, -np.inf])
+def test_an_outlier_label_that_no_label_can_equal_is_refused(classifier, label, X, y):
+    with pytest.raises(ValueError, match="'outlier_label' parameter .* must be"):
+        fresh(classifier, outlier_label=label).fit(X, y)
+
+
+@every(CLASSIFIERS)
 def test_anomalies_alone_are_refused(classifier, X):
     with pytest.raises(ValueError, match="y must hold at least one class, got 180"):
         fresh(classifier, outlier_label=7).fit(X, np.full(len(X), 7))

@@ -1,7 +1,13 @@
-"""One label among others of any type."""
+"""One label among others of any type, and which labels mean anomalies."""
+
+import warnings
 
 import numpy as np
 from sklearn.utils import assert_all_finite, column_or_1d
+
+from sk_hypersphere.exceptions import SupervisionWarning
+
+MAX_SHOWN = 5  # labels in a message
 
 
 def as_labels(y):
@@ -22,7 +28,7 @@ def as_labels(y):
     return y
 
 
-def is_label(y, label):
+def is_label(y, label, name="outlier_label"):
     """Which of some labels are a certain one.
 
     Parameters
@@ -32,6 +38,9 @@ def is_label(y, label):
 
     label : int, float, str or None
         The one that is looked for; None is none of them.
+
+    name : str, default="outlier_label"
+        The parameter that says which, for messages.
 
     Returns
     -------
@@ -55,9 +64,9 @@ def is_label(y, label):
         lookalikes = np.isin(y, [str(label), f"{float(label)}", f"{float(label):g}"])
         if lookalikes.any():
             raise ValueError(
-                f"y must hold outlier_label={label!r} as it is, got the text "
+                f"y must hold {name}={label!r} as it is, got the text "
                 f"{str(y[lookalikes][0])!r} among other texts. Give y as an array with "
-                "dtype=object, or choose a text for outlier_label."
+                f"dtype=object, or choose a text for {name}."
             )
     if y.dtype.kind != "O" and is_text != (y.dtype.kind in "US"):
         return np.zeros(len(y), dtype=bool)  # some versions of numpy warn if compared
@@ -90,3 +99,85 @@ def _common_type(*types):
     common = np.result_type(*types)
     # For unsigned and negative numbers that is a float, which has fewer digits.
     return object if kinds <= {*"iu"} and common.kind == "f" else common
+
+
+def binary_labels(y, anomaly_label=None):
+    """What labels say of each row: -1 anomaly, +1 normal, 0 nothing.
+
+    Anomalies are the rows labelled `anomaly_label`. If that is None, they are those
+    labelled -1 if there are any, else those with the larger of exactly two numbers: +1
+    and -1, 0 and 1, False and True mean what their users mean. Of the other rows, 0
+    and False say nothing, and all other labels mean normal. A single label makes no
+    distinction, and so means no anomaly. Labels that do not fit say nothing of any row.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,)
+        Labels of any type.
+
+    anomaly_label : int, float, str or None, default=None
+        Label of anomalies.
+
+    Returns
+    -------
+    ndarray of shape (n,) of int64
+
+    Raises
+    ------
+    ValueError
+        If labels are missing, or all rows are anomalies.
+
+    Warns
+    -----
+    SupervisionWarning
+        If labels differ, but do not say which rows are anomalies.
+
+    Examples
+    --------
+    >>> binary_labels([1, 1, -1]), binary_labels([0, 0, 1])
+    (array([ 1,  1, -1]), array([ 0,  0, -1]))
+    >>> binary_labels(["good", "bad"], anomaly_label="bad")
+    array([ 1, -1])
+    """
+    y = as_labels(y)
+    if y.dtype == object and any(label is None or label != label for label in y):
+        raise ValueError(
+            "y must hold a label for every sample, got None or NaN among them. Use 0 "
+            "for samples of which nothing is known, or leave them out."
+        )
+    distinct = list(dict.fromkeys(y.tolist()))
+    wanted = _anomaly_label_among(distinct) if anomaly_label is None else anomaly_label
+    is_anomaly = is_label(y, wanted, "anomaly_label")
+    if is_anomaly.all():
+        raise ValueError(
+            f"y must hold samples that are not anomalies, got {len(y)} labels that all "
+            f"are {wanted!r}. Add normal samples, or set anomaly_label."
+        )
+    if not is_anomaly.any() and len(distinct) > 1:
+        warnings.warn(
+            "y should say which samples are anomalies: with -1, with the larger of two "
+            "numbers, or with the label that anomaly_label names. Got "
+            f"{_listing(distinct)} and anomaly_label={anomaly_label!r}, so that no "
+            "anomaly is known. Set anomaly_label, or give y=None.",
+            SupervisionWarning,
+            stacklevel=2,
+        )
+        if anomaly_label is None:
+            return np.zeros(len(y), dtype=np.int64)
+    is_unknown = y == 0 if y.dtype.kind not in "US" else False
+    return np.where(is_anomaly, -1, np.where(is_unknown, 0, 1))
+
+
+def _anomaly_label_among(distinct):
+    """The label that means anomaly by itself, or None."""
+    if any(isinstance(label, str) for label in distinct):
+        return None  # which of two words is the larger one says nothing
+    if -1 in distinct:
+        return -1
+    return max(distinct) if len(distinct) == 2 else None
+
+
+def _listing(labels):
+    """A few labels as text."""
+    shown = [*map(repr, labels[:MAX_SHOWN]), *["..."][: len(labels) > MAX_SHOWN]]
+    return ", ".join(shown)

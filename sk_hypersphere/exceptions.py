@@ -5,6 +5,13 @@ class CollapseWarning(UserWarning):
     """The encoder maps all training rows to one point, so that all scores are alike."""
 
 
+class SupervisionWarning(UserWarning):
+    """No example anomalies were trained on, where the labels or the loss call for some.
+
+    Labels that do not say which samples are anomalies are not used.
+    """
+
+
 class NonFiniteLossError(ArithmeticError):
     """The loss became infinite or NaN, and training stopped.
 

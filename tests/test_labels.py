@@ -1,9 +1,10 @@
-"""One label among others of any type."""
+"""One label among others of any type, and which labels mean anomalies."""
 
 import numpy as np
 import pytest
 
-from sk_hypersphere._labels import is_label, replace_where
+from sk_hypersphere._labels import binary_labels, is_label, replace_where
+from sk_hypersphere.exceptions import SupervisionWarning
 
 MIXED = np.array(["cat", -1, 2.5, None, "-1"], dtype=object)
 
@@ -130,3 +131,138 @@ def test_dates_and_a_number_stay_what_they_are():
     y = np.array(["2026-11-22", "2026-11-23"], dtype="datetime64[D]")
     replaced = replace_where(np.array([False, True]), y, -1)
     assert replaced[0] == y[0].item() and replaced[1] == -1
+
+
+# The rule of all binary supervision, row by row.
+
+KNOWN = [
+    pytest.param([1, -1, 1], None, [1, -1, 1], id="+1/-1"),
+    pytest.param([0, 1, 0], None, [0, -1, 0], id="0/1"),
+    pytest.param([0, -1, 0], None, [0, -1, 0], id="0/-1"),
+    pytest.param([-1, 0, 1], None, [-1, 0, 1], id="-1/0/+1"),
+    pytest.param([-1, 0, 1, 2, -2], None, [-1, 0, 1, 1, 1], id="-1 and more"),
+    pytest.param([False, True], None, [0, -1], id="booleans"),
+    pytest.param([0.0, 1.0], None, [0, -1], id="0.0/1.0"),
+    pytest.param([1.0, -1.0, 0.0], None, [1, -1, 0], id="floats"),
+    pytest.param(np.array([0, 1], dtype=np.uint8), None, [0, -1], id="bytes 0/1"),
+    pytest.param(np.array([7, 255], dtype=np.uint8), None, [1, -1], id="bytes"),
+    pytest.param(np.array([1, -1], dtype=np.int8), None, [1, -1], id="short"),
+    pytest.param([3, 8, 3], None, [1, -1, 1], id="two integers"),
+    pytest.param([-3, -8], None, [-1, 1], id="two integers below 0"),
+    pytest.param([0.5, -2.5], None, [-1, 1], id="two floats"),
+    pytest.param(["0", "1"], "1", [1, -1], id="numbers as text"),
+    pytest.param(np.array([0, 1], dtype=object), None, [0, -1], id="objects"),
+    pytest.param(np.array([[0], [-1]])[:, 0], None, [0, -1], id="a column"),
+    pytest.param(["good", "bad"], "bad", [1, -1], id="text"),
+    pytest.param(["a", "b", "c", "b"], "b", [1, -1, 1, -1], id="three texts"),
+    pytest.param(["1", "-1"], "-1", [1, -1], id="numbers as text"),
+    pytest.param([0, 1, 2], 2, [0, 1, -1], id="three integers"),
+    pytest.param([0, 1], 0, [-1, 1], id="0 is the anomaly"),
+    pytest.param([1, -1, 0], 1, [-1, 1, 0], id="1 is the anomaly"),
+    pytest.param(["good", "bad", 0], "bad", [1, -1, 0], id="text and number"),
+    pytest.param(["good", -1, 0], -1, [1, -1, 0], id="number and text"),
+]
+
+
+@pytest.mark.parametrize(("y", "anomaly_label", "expected"), KNOWN)
+def test_labels_say_which_rows_are_anomalies(y, anomaly_label, expected):
+    labels = binary_labels(y, anomaly_label)
+    assert labels.dtype == np.int64
+    assert labels.tolist() == expected
+
+
+@pytest.mark.parametrize(("y", "anomaly_label", "expected"), KNOWN)
+def test_the_order_of_the_rows_does_not_matter(y, anomaly_label, expected):
+    labels = binary_labels(y[::-1], anomaly_label)
+    assert labels.tolist() == expected[::-1]
+
+
+@pytest.mark.parametrize(
+    ("y", "expected"),
+    [
+        ([0, 0], [0, 0]),
+        ([1, 1], [1, 1]),
+        ([7, 7], [1, 1]),
+        ([False, False], [0, 0]),
+        ([True, True], [1, 1]),
+        ([0.0, 0.0], [0, 0]),
+        (["good", "good"], [1, 1]),
+        (["-1", "-1"], [1, 1]),
+    ],
+)
+def test_one_label_alone_is_no_anomaly(y, expected):
+    assert binary_labels(y).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("y", "anomaly_label"),
+    [([-1, -1], None), ([-1.0], None), ([1, 1], 1), (["bad", "bad"], "bad")],
+)
+def test_nothing_but_anomalies_is_refused(y, anomaly_label):
+    message = "y must hold samples that are not anomalies, got .* Add normal samples"
+    with pytest.raises(ValueError, match=message):
+        binary_labels(y, anomaly_label)
+
+
+@pytest.mark.parametrize("anomaly_label", [None, -1, "bad"])
+@pytest.mark.parametrize(
+    "y",
+    [
+        [1.0, np.nan, -1.0],
+        np.array([1, np.nan, -1], dtype=object),
+        np.array(["good", None, "bad"], dtype=object),
+        ["good", np.nan, "bad"],
+        [1, None, -1],
+        [None, None, None],
+    ],
+    ids=str,
+)
+def test_missing_labels_are_refused(y, anomaly_label):
+    with pytest.raises(ValueError, match="NaN"):
+        binary_labels(y, anomaly_label)
+
+
+@pytest.mark.parametrize(
+    ("y", "shown"),
+    [
+        ([0, 1, 2], r"Got 0, 1, 2 and anomaly_label=None"),
+        ([5, 9, 7, 5], r"Got 5, 9, 7 and anomaly_label=None"),
+        ([*range(9)], r"Got 0, 1, 2, 3, 4, \.\.\. and anomaly_label=None"),
+        ([0.5, 1.5, 2.5], r"Got 0\.5, 1\.5, 2\.5 and"),
+        (["good", "bad"], r"Got 'good', 'bad' and"),
+        (["1", "-1"], r"Got '1', '-1' and"),
+        (["good", -1], r"Got 'good', -1 and"),
+    ],
+)
+def test_labels_that_do_not_say_which_are_anomalies_say_nothing(y, shown):
+    with pytest.warns(SupervisionWarning, match=shown):
+        labels = binary_labels(y)
+    assert labels.dtype == np.int64 and labels.tolist() == [0] * len(y)
+
+
+@pytest.mark.parametrize(
+    ("y", "anomaly_label", "expected"),
+    [
+        ([0, 1, 1], 7, [0, 1, 1]),
+        ([1, -1], "-1", [1, 1]),
+        (["good", "bad"], "worse", [1, 1]),
+        (["good", "bad"], -1, [1, 1]),
+    ],
+)
+def test_an_anomaly_label_that_no_row_has_is_warned_of(y, anomaly_label, expected):
+    shown = r"so that no anomaly is known\. Set anomaly_label"
+    with pytest.warns(SupervisionWarning, match=shown):
+        labels = binary_labels(y, anomaly_label)
+    assert labels.tolist() == expected
+
+
+def test_an_anomaly_label_as_a_number_among_texts_is_refused():
+    with pytest.raises(ValueError, match="y must hold anomaly_label=-1 as it is"):
+        binary_labels(np.array(["good", "-1"]), -1)
+
+
+def test_the_labels_given_are_left_as_they_were():
+    y = np.array([0, 1, 0])
+    labels = binary_labels(y)
+    labels[:] = 5
+    assert y.tolist() == [0, 1, 0]

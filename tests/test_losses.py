@@ -12,14 +12,19 @@ from sk_hypersphere import losses
 from sk_hypersphere.losses import (
     CACLoss,
     CenterLoss,
+    DeepSADLoss,
+    FocalLoss,
+    HSCLoss,
     IILoss,
     MCHADLoss,
     OneClassLoss,
     ReconstructionLoss,
     SoftBoundaryLoss,
 )
+from sk_hypersphere.losses._hsc import LEAST_EVIDENCE, RADIAL_FUNCTIONS, log_1m_exp
+from sk_hypersphere.modules import Center
 
-# Embeddings of methods.md 16.1, 16.7 and 16.10.
+# Embeddings of methods.md 16.1, 16.2, 16.4, 16.7 and 16.10.
 GOLDEN_ROWS = [[0.5, -1.0], [1.5, 2.0], [-0.25, 0.75], [3.0, -2.0]]
 
 
@@ -104,7 +109,41 @@ def ii(alpha, beta):
     return formula
 
 
-# Losses of four clusters or classes, each with its formula.
+def of_each_row(cost):
+    """The mean of what single outputs cost."""
+
+    def formula(outputs, y):
+        return mean([cost(*row, k) for row, k in zip(outputs, y, strict=True)])
+
+    return formula
+
+
+def hsc(radial):
+    def cost(sq_distance, k):
+        q = math.sqrt(sq_distance + 1) - 1 if radial == "pseudo-huber" else sq_distance
+        return q if k >= 0 else -math.log1p(-math.exp(-q))
+
+    return of_each_row(cost)
+
+
+def focal(gamma):
+    def cost(logit, k):
+        p = 1 / (1 + math.exp(-logit if k < 0 else logit))
+        return -((1 - p) ** gamma) * math.log(p)
+
+    return of_each_row(cost)
+
+
+def deep_sad(eta, epsilon):
+    def cost(sq_distance, k):
+        if k == 0:
+            return sq_distance
+        return eta * (sq_distance + epsilon) ** (1 if k > 0 else -1)
+
+    return of_each_row(cost)
+
+
+# Losses of four clusters or classes, or of one output, each with its formula.
 
 
 def with_radii(nu, sq_radii):
@@ -158,7 +197,27 @@ II = [
     for weights in [(0.3, 0.7), (0.3, 0.0), (0.0, 0.7)]
 ]
 
-LOSSES = [*DEEP_SVDD, *GENERALIZED, *II]
+# Those that tell known anomalies from all other rows, by one output.
+BINARY = [
+    *[
+        pytest.param(HSCLoss(radial), hsc(radial), id=f"HSCLoss-{radial}")
+        for radial in RADIAL_FUNCTIONS
+    ],
+    *[
+        pytest.param(FocalLoss(gamma), focal(gamma), id=f"FocalLoss-gamma={gamma}")
+        for gamma in (0.0, 2.0)
+    ],
+    *[
+        pytest.param(
+            DeepSADLoss(eta, epsilon),
+            deep_sad(eta, epsilon),
+            id=f"DeepSADLoss-eta={eta}-epsilon={epsilon}",
+        )
+        for eta, epsilon in [(1.0, 1e-6), (3.0, 0.5)]
+    ],
+]
+
+LOSSES = [*DEEP_SVDD, *GENERALIZED, *II, *BINARY]
 # Losses of something else, which have tests of their own below.
 OTHERS = {"ReconstructionLoss"}
 
@@ -167,11 +226,17 @@ EVERY_LOSS = pytest.mark.parametrize(
     [pytest.param(*case.values, (), id=case.id) for case in LOSSES]
     + [
         pytest.param(*case.values, (-1,), id=f"{case.id}-with-outliers")
-        for case in GENERALIZED
+        for case in [*GENERALIZED, *BINARY]
     ],
 )
 EVERY_GENERALIZED_LOSS = pytest.mark.parametrize(("loss", "formula"), GENERALIZED)
 EVERY_GENERALIZED_KIND = pytest.mark.parametrize("make", COSTS)
+EVERY_BINARY_LOSS = pytest.mark.parametrize(("loss", "formula"), BINARY)
+EVERY_RADIAL_FUNCTION = pytest.mark.parametrize("radial", RADIAL_FUNCTIONS)
+EVERY_KIND_OF_ROW = pytest.mark.parametrize("label", [-1, 0, 1])
+
+# How many outputs a loss takes for a row, where these are not 4.
+N_OUTPUTS = {CenterLoss: 8, HSCLoss: 1, FocalLoss: 1, DeepSADLoss: 1}
 
 
 def draw(seed, n=12, labels=(0, 1, 2, 3), n_outputs=4):
@@ -183,7 +248,7 @@ def draw(seed, n=12, labels=(0, 1, 2, 3), n_outputs=4):
 
 def draw_for(loss, outliers, n=12, classes=(0, 1, 2, 3)):
     """A batch that a loss takes: logits behind the distances, or embeddings."""
-    n_outputs = 8 if isinstance(loss, CenterLoss) else 4
+    n_outputs = N_OUTPUTS.get(type(loss), 4)
     return draw(n, n, (*classes, *outliers), n_outputs)
 
 
@@ -265,7 +330,7 @@ def test_one_class_with_one_center_is_the_mean_squared_distance():
 
 @pytest.fixture
 def golden():
-    """Methods.md 16.7: with a radius of 1 and nu = 0.1 they give 44.75."""
+    """Squared norms of methods.md 16.2, 16.4 and 16.7."""
     return torch.tensor(GOLDEN_ROWS, dtype=torch.float64).square().sum(dim=1)
 
 
@@ -404,6 +469,174 @@ def test_distant_rows_do_not_overflow(make, difference):
     assert sq_distances.grad.isfinite().all()
 
 
+# Losses that tell known anomalies from all other rows.
+
+
+@EVERY_BINARY_LOSS
+@pytest.mark.parametrize("y", [[-1], [-1, -1], [0], [1, 1], [-1, 0], [-1, 0, 1]])
+def test_batches_of_any_kinds_of_rows_can_be_trained_on(loss, formula, y):
+    outputs = draw_for(loss, (), len(y))[0].requires_grad_()
+    value = loss(outputs, torch.tensor(y))
+    value.backward()
+    assert value.item() == pytest.approx(formula(outputs.tolist(), y), rel=1e-12)
+    assert outputs.grad.isfinite().all()
+
+
+@EVERY_BINARY_LOSS
+def test_anomalies_are_pushed_and_all_other_rows_are_pulled(loss, formula):
+    outputs = draw_for(loss, (), 3)[0].requires_grad_()
+    loss(outputs, torch.tensor([-1, 0, 1])).backward()
+    assert outputs.grad.sign().flatten().tolist() == [-1, 1, 1]
+
+
+@EVERY_RADIAL_FUNCTION
+@pytest.mark.parametrize("logarithm", [-4, -3, -2, -1, 0, 1, 2])
+def test_the_radial_function_keeps_its_digits(radial, logarithm):
+    distance = 10.0**logarithm
+    q = HSCLoss(radial).evidence(torch.tensor([[distance**2]]))
+    assert q.dtype == torch.float32
+    # sqrt(d2 + 1) - 1 = 2 sinh(asinh(d) / 2)^2 has the digits of small distances
+    half_huber = math.sinh(math.asinh(distance) / 2) ** 2
+    expected = {"pseudo-huber": 2 * half_huber, "squared": distance**2}[radial]
+    assert q.item() == pytest.approx(expected, rel=5e-7)
+
+
+def log_1m_exp_of_float(q):
+    if q < math.log(2):
+        return math.log(-math.expm1(-q))
+    return math.log1p(-math.exp(-q))
+
+
+EVIDENCE = np.geomspace(1e-7, 1e4, 111)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "rel"), [(torch.float64, 1e-14), (torch.float32, 1e-6)]
+)
+def test_the_logarithm_of_the_probability_of_an_anomaly_keeps_its_digits(dtype, rel):
+    q = torch.from_numpy(EVIDENCE).to(dtype)
+    expected = [log_1m_exp_of_float(value) for value in q.tolist()]
+    smallest = torch.finfo(dtype).tiny  # below it digits are lost in any form
+    assert log_1m_exp(q).tolist() == pytest.approx(expected, rel=rel, abs=smallest)
+
+
+def test_the_logarithm_of_the_probability_of_an_anomaly_has_its_limits():
+    few, many = torch.tensor([1e-6, 700.0], dtype=torch.float64)
+    # the first terms of its series at 0, and at infinity
+    assert log_1m_exp(few).item() == pytest.approx(math.log(1e-6) - 5e-7, rel=1e-14)
+    assert log_1m_exp(many).item() == pytest.approx(-math.exp(-700), rel=1e-12)
+
+
+def test_the_slope_of_that_logarithm_keeps_its_digits():
+    q = torch.from_numpy(EVIDENCE).requires_grad_()
+    log_1m_exp(q).sum().backward()
+    expected = [1 / math.expm1(value) if value < 700 else 0.0 for value in EVIDENCE]
+    assert q.grad.tolist() == pytest.approx(expected, rel=1e-12, abs=1e-300)
+
+
+@pytest.mark.parametrize("q", [0.0, 1e-30, 1e-9])
+def test_without_evidence_that_logarithm_is_what_it_is_with_the_least(q):
+    q = torch.tensor(q, requires_grad=True)
+    value = log_1m_exp(q)
+    value.backward()
+    assert value.item() == pytest.approx(math.log(LEAST_EVIDENCE), rel=1e-6)
+    assert q.grad.item() == pytest.approx(1 / LEAST_EVIDENCE, rel=1e-5)
+
+
+def trained_on(loss, z, label):
+    """Loss of a row with its center at the origin, and the gradient of the row."""
+    z = torch.tensor([z], requires_grad=True)
+    value = loss(Center(torch.zeros(z.shape[1]))(z), torch.tensor([label]))
+    value.backward()
+    assert value.dtype == torch.float32
+    return value.item(), z.grad[0]
+
+
+@EVERY_RADIAL_FUNCTION
+@EVERY_KIND_OF_ROW
+@pytest.mark.parametrize("norm", [0.0, 1e-20, 1e-10, 1e-3, 1.0, 17.0, 1e4])
+@pytest.mark.parametrize("n_components", [1, 32])
+def test_the_loss_of_hsc_is_finite_near_and_far(radial, label, norm, n_components):
+    z = [norm] + [0.0] * (n_components - 1)
+    value, gradient = trained_on(HSCLoss(radial), z, label)
+    assert math.isfinite(value) and gradient.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    "loss", [*map(HSCLoss, RADIAL_FUNCTIONS), DeepSADLoss()], ids=repr
+)
+@pytest.mark.parametrize("n_components", [1, 2, 32])
+def test_an_anomaly_at_the_center_is_pushed(loss, n_components):
+    value, gradient = trained_on(loss, [0.0] * n_components, -1)
+    assert math.isfinite(value)
+    assert gradient.isfinite().all() and (gradient < 0).all()
+
+
+@EVERY_RADIAL_FUNCTION
+def test_evidence_ranks_where_the_probability_is_1(radial):
+    distances = torch.arange(20.0, 1e4, 10.0)
+    q = HSCLoss(radial).evidence(distances[:, None].square())
+    assert (q > 17).all() and (1 - (-q).exp() == 1).all()
+    assert (q.diff() > 0).all()
+
+
+@EVERY_RADIAL_FUNCTION
+def test_both_answers_are_as_likely_at_the_boundary_of_hsc(radial):
+    q = torch.tensor(HSCLoss(radial).boundary, dtype=torch.float64)
+    assert (-q).exp().item() == pytest.approx(0.5, rel=1e-15)
+    assert log_1m_exp(q).item() == pytest.approx(math.log(0.5), rel=1e-15)
+
+
+def test_both_answers_are_as_likely_at_the_boundary_of_the_logit():
+    logit = torch.full((1, 1), FocalLoss().boundary)
+    values = [FocalLoss()(logit, torch.tensor([label])) for label in (0, -1)]
+    assert values[0] == values[1]
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0, 4.0])
+@EVERY_KIND_OF_ROW
+def test_any_logit_can_be_trained_on(gamma, label):
+    logits = torch.tensor([-1e4, -90.0, -1.0, 0.0, 1.0, 90.0, 1e4])[:, None]
+    y = torch.full((len(logits),), label)
+    value = FocalLoss(gamma)(logits.requires_grad_(), y)
+    value.backward()
+    # Far from 0 a wrong answer costs its logit, and a right one nothing.
+    assert 7 * value.item() == pytest.approx(1e4 + 90 + 1, abs=2)
+    assert logits.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+def test_the_focal_loss_is_its_formula_for_logits_of_both_signs(gamma):
+    logits = torch.linspace(-20, 20, 81, dtype=torch.float64)[:, None]
+    for label in (-1, 0, 1):
+        y = torch.full((len(logits),), label)
+        expected = focal(gamma)(logits.tolist(), y.tolist())
+        assert FocalLoss(gamma)(logits, y).item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_without_gamma_the_focal_loss_is_binary_cross_entropy():
+    logits, y = draw(0, labels=(-1, 0, 1), n_outputs=1)
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(
+        logits[:, 0], (y < 0).double()
+    )
+    torch.testing.assert_close(FocalLoss(0.0)(logits, y), expected)
+
+
+def test_without_labels_the_loss_of_deep_sad_is_that_of_deep_svdd():
+    sq_distances = draw(0, n_outputs=1)[0].float()
+    y = torch.zeros(len(sq_distances), dtype=torch.int64)
+    assert DeepSADLoss(eta=7.0)(sq_distances, y) == OneClassLoss()(sq_distances, y)
+
+
+@pytest.mark.parametrize("label", [-1, 1])
+def test_eta_is_the_weight_of_a_label(label):
+    sq_distances = torch.tensor([[2.0], [3.0]])
+    y = torch.tensor([label, 0])
+    one, five = (DeepSADLoss(eta)(sq_distances, y).item() for eta in (1.0, 5.0))
+    labelled = one - 3 / 2
+    assert five == pytest.approx(3 / 2 + 5 * labelled, rel=1e-6)
+
+
 # Golden values.
 
 
@@ -492,6 +725,61 @@ def test_cac_takes_distances_that_are_not_squared(golden_cac):
     squares = sq_distances.square()  # whose roots are squared distances
     values = [CACLoss(*weights)(squares, y).item() for weights in CAC_TERMS]
     assert values == pytest.approx([0.4966667, 0.0179793, 0.0676460], abs=5e-8)
+
+
+@pytest.mark.parametrize(
+    ("radial", "expected", "total"),
+    [
+        (
+            "squared",
+            [1.25, 6.25, 0.7662802433639297, 2.2603319615e-06],
+            2.0665706259239727,
+        ),
+        (
+            "pseudo-huber",
+            [0.5, 1.6925824035672519, 1.4261099188578303, 0.06663502926549],
+            0.921331837922644,
+        ),
+    ],
+)
+def test_hsc_has_the_golden_values(golden, radial, expected, total):
+    sq_distances, loss = golden[:, None], HSCLoss(radial)
+    values = single(loss, sq_distances, [0, 0, -1, -1])
+    assert values == pytest.approx(expected, rel=1e-10)
+    value = loss(sq_distances, torch.tensor([0, 0, -1, -1]))
+    assert value.item() == pytest.approx(total, rel=1e-14)
+
+
+def test_the_evidence_of_hsc_has_the_golden_values(golden):
+    q = HSCLoss("pseudo-huber").evidence(golden[:, None])
+    evidence = [0.5, 1.6925824035672519, 0.2747548783981961, 2.7416573867739413]
+    probabilities = [0.39346934, 0.81595637, 0.24024167, 0.93553658]
+    assert q.tolist() == pytest.approx(evidence, rel=1e-14)
+    assert (1 - (-q).exp()).tolist() == pytest.approx(probabilities, abs=5e-9)
+
+
+@pytest.mark.parametrize(
+    ("gamma", "expected", "total"),
+    [
+        (0.0, [0.1269280, 0.9740770, 0.3132617, 0.8543552], 0.5671554818),
+        (2.0, [0.00180356, 0.37741160, 0.02265806, 0.28192374], 0.1709492394),
+    ],
+)
+def test_cross_entropy_has_the_golden_values(gamma, expected, total):
+    logits = torch.tensor([[-2.0], [0.5], [1.0], [-0.3]], dtype=torch.float64)
+    values = single(FocalLoss(gamma), logits, [0, 0, -1, -1])
+    assert values == pytest.approx(expected, abs=5e-8)
+    value = FocalLoss(gamma)(logits, torch.tensor([0, 0, -1, -1]))
+    assert value.item() == pytest.approx(total, abs=5e-11)
+
+
+def test_deep_sad_has_the_golden_values(golden):
+    sq_distances, loss = golden[:, None], DeepSADLoss(eta=2.0)
+    labels = [0, 1, -1, -1]
+    expected = [1.25, 12.500002, 3.199994880008192, 0.15384614201183525]
+    assert single(loss, sq_distances, labels) == pytest.approx(expected, rel=1e-14)
+    value = loss(sq_distances, torch.tensor(labels))
+    assert value.item() == pytest.approx(4.275960755505007, rel=1e-14)
 
 
 # The II loss.

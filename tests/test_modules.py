@@ -14,6 +14,7 @@ from sk_hypersphere import modules
 from sk_hypersphere.modules import (
     MLP,
     AutoEncoder,
+    Center,
     Centers,
     CentersAndLogits,
     CIFARLeNet,
@@ -41,6 +42,7 @@ ENCODERS = {**WITH_DECODER, **IMAGE_ENCODERS}
 SMALLEST = {WideResNet: partial(WideResNet, depth=10, widen_factor=1)}
 OTHERS = {
     AutoEncoder,
+    Center,
     Centers,
     CentersAndLogits,
     ContrastNorm,
@@ -157,6 +159,41 @@ def test_centers_are_learned_only_if_learnable(learnable):
 
 def test_radii_start_at_0():
     assert torch.equal(Centers(torch.randn(3, 4)).sq_radii, torch.zeros(3))
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_single_center_is_one_of_many_to_rows_that_are_not_at_it(training):
+    z, center = torch.randn(6, 4), torch.randn(4)
+    z[0, 1:] = center[1:]  # beside it in a single component
+    one, many = (
+        head.train(training) for head in (Center(center), Centers(center[None]))
+    )
+    assert torch.equal(one(z), many(z))
+    assert one(z).dtype == (torch.float32 if training else torch.float64)
+    assert one.n_outputs == 1
+
+
+def test_a_single_center_is_no_parameter():
+    head = Center(torch.randn(4))
+    assert [*head.parameters()] == []
+    assert {*head.state_dict()} == {"centers", "sq_radii"}
+    assert head.centers.shape == (1, 4) and torch.equal(head.sq_radii, torch.zeros(1))
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0, 100.0])
+def test_only_a_row_at_the_center_is_taken_to_be_a_hair_beside_it(scale):
+    center = scale * torch.randn(4)
+    z = torch.stack([center, center + 0.5]).requires_grad_()
+    sq_distances = Center(center)(z)
+    sq_distances[0].backward()
+    assert 0 < sq_distances[0].item() < 1e-6 * max(1, scale**2)
+    assert (z.grad[0] > 0).all() and (z.grad[1] == 0).all()
+    assert torch.equal(sq_distances[1:], Centers(center[None])(z)[1:])
+
+
+def test_a_row_at_the_center_is_scored_where_it_is():
+    center = torch.randn(4)
+    assert Center(center).eval()(center[None]).item() == 0
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -8,7 +8,9 @@ a term for them. What takes something else than distances says so.
 
 from sk_hypersphere.losses._cac import CACLoss
 from sk_hypersphere.losses._center import CenterLoss
+from sk_hypersphere.losses._deep_sad import DeepSADLoss
 from sk_hypersphere.losses._deep_svdd import OneClassLoss, SoftBoundaryLoss
+from sk_hypersphere.losses._hsc import FocalLoss, HSCLoss
 from sk_hypersphere.losses._ii import IILoss
 from sk_hypersphere.losses._mchad import MCHADLoss
 from sk_hypersphere.losses._reconstruction import ReconstructionLoss
@@ -16,6 +18,9 @@ from sk_hypersphere.losses._reconstruction import ReconstructionLoss
 __all__ = [
     "CACLoss",
     "CenterLoss",
+    "DeepSADLoss",
+    "FocalLoss",
+    "HSCLoss",
     "IILoss",
     "MCHADLoss",
     "OneClassLoss",

@@ -2,6 +2,7 @@
 
 from sk_hypersphere.modules._autoencoder import AutoEncoder
 from sk_hypersphere.modules._centers import (
+    Center,
     Centers,
     CentersAndLogits,
     squared_distances,
@@ -17,6 +18,7 @@ from sk_hypersphere.modules._wide_resnet import WideResNet
 __all__ = [
     "AutoEncoder",
     "CIFARLeNet",
+    "Center",
     "Centers",
     "CentersAndLogits",
     "ContrastNorm",

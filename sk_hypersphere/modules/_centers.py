@@ -3,6 +3,11 @@
 import torch
 from torch import Tensor, nn
 
+# In each component, relative to the center's where that is above 1. Far below all
+# distances that matter, but not so far that the gradient of a loss which has a pole at
+# the center would drown all others.
+HAIR = 1e-4
+
 
 def squared_distances(
     z: Tensor, centers: Tensor, *, dtype: torch.dtype | None = None
@@ -98,6 +103,44 @@ class Centers(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         dtype = None if self.training else torch.float64
         return squared_distances(z, self.centers, dtype=dtype)
+
+
+class Center(Centers):
+    """A single center that rows can be pushed away from, even from the center itself.
+
+    There the gradient of a squared distance is 0. In training, a row that is exactly at
+    the center is therefore taken to be a hair beside it, in the direction of all ones.
+
+    Parameters
+    ----------
+    center : Tensor of shape (p,)
+        Where the center is; it stays.
+
+    Attributes
+    ----------
+    centers : Tensor of shape (1, p)
+        The center, a buffer.
+
+    sq_radii : Tensor of shape (1,)
+        Squared radius of the sphere around it, a buffer; 0 at first.
+
+    Examples
+    --------
+    >>> z = torch.zeros(1, 2, requires_grad=True)
+    >>> Center(torch.zeros(2))(z).sum().backward()
+    >>> bool((z.grad > 0).all())
+    True
+    """
+
+    def __init__(self, center: Tensor):
+        super().__init__(center[None])
+
+    def forward(self, z: Tensor) -> Tensor:
+        if self.training:
+            at_center = (z == self.centers).all(dim=1, keepdim=True)  # (n, 1)
+            hair = HAIR * self.centers.abs().clamp(min=1)  # (1, p)
+            z = torch.where(at_center, z + hair, z)
+        return super().forward(z)
 
 
 class CentersAndLogits(Centers):

@@ -50,6 +50,8 @@ class MLP(nn.Sequential):
     """
 
     default_n_components = 64
+    # Many centers follow the data, whose distances more components keep.
+    many_centers_n_components = 256
 
     def __init__(
         self,

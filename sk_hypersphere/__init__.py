@@ -6,18 +6,22 @@ samples to their center; the distance to the centers is the score.
 
 from sk_hypersphere._cac import CACClassifier
 from sk_hypersphere._center import CenterLossClassifier
+from sk_hypersphere._deep_sad import DeepSAD
 from sk_hypersphere._deep_svdd import DeepSVDD
 from sk_hypersphere._finch import FINCH, finch
+from sk_hypersphere._hsc import HSC
 from sk_hypersphere._ii import IILossClassifier
 from sk_hypersphere._mchad import MCHADClassifier
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 __all__ = [
     "CACClassifier",
     "CenterLossClassifier",
+    "DeepSAD",
     "DeepSVDD",
     "FINCH",
+    "HSC",
     "IILossClassifier",
     "MCHADClassifier",
     "finch",

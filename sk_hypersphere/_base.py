@@ -46,8 +46,9 @@ class Plan(NamedTuple):
 
     `head` maps embeddings to the output; `loss` is called as ``loss(output, y)``;
     `max_epochs` and `lr` are numbers, no longer "auto"; `y` are integer labels, (n,),
-    None for 0; `callbacks` are skorch's; `sampler` gives the batches of an epoch;
-    `held_out` are the indices of samples that are not trained on.
+    None for 0; `callbacks` are skorch's; `sampler` gives the batches of an epoch and
+    `transform` changes their samples; `held_out` are the indices of samples that are
+    not trained on.
     """
 
     head: nn.Module
@@ -57,6 +58,7 @@ class Plan(NamedTuple):
     y: np.ndarray | None = None
     callbacks: Sequence = ()
     sampler: Callable = shuffled
+    transform: Callable | None = None
     held_out: Sequence[int] = ()
 
 
@@ -204,6 +206,7 @@ class BaseHypersphere(
             lr=plan.lr,
             weight_decay=self.weight_decay,
             sampler=plan.sampler,
+            transform=plan.transform,
             callbacks=[*plan.callbacks, *deepcopy(self.callbacks or ())],
             net_params=self.net_params,
         )

@@ -1,5 +1,6 @@
 """Rows of an array as batches of tensors, without a loader in between."""
 
+from copy import copy
 from math import ceil
 
 import numpy as np
@@ -57,6 +58,15 @@ class Rows(Dataset):
         if not len(held_out):
             return self
         return Subset(self, np.setdiff1d(np.arange(len(self)), held_out))
+
+    def labelled(self, y):
+        """The same rows with other labels."""
+        rows = copy(self)
+        rows.y = y
+        if self.resident:
+            labels = torch.from_numpy(np.array(y)).to(self.device)
+            rows.resident = self.resident[0], labels
+        return rows
 
     def take(self, indices):
         """Rows and labels of one batch.
@@ -141,18 +151,29 @@ class BatchIterator:
 
     random_state : RandomState, default=None
         Handed to `sampler`.
+
+    transform : callable, default=None
+        ``transform(X, y)`` gives what takes the place of the samples of a batch,
+        (m, ...), a tensor that it may write to, given their labels, an array of shape
+        (m,). None leaves them as they are.
     """
 
-    def __init__(self, dataset, batch_size, sampler=None, random_state=None):
+    def __init__(
+        self, dataset, batch_size, sampler=None, random_state=None, transform=None
+    ):
         self.rows, self.indices = unwrapped(dataset)
         self.batch_size = batch_size
         self.sampler = in_order if sampler is None else sampler
         self.random_state = random_state
+        self.transform = transform
         self.y = self.rows.y[self.indices]
 
     def __iter__(self):
         for chosen in self.sampler(self.y, self.batch_size, self.random_state):
-            yield self.rows.take(self.indices[chosen])
+            X, y = self.rows.take(self.indices[chosen])
+            if self.transform is not None:
+                X = self.transform(X, self.y[chosen])
+            yield X, y
 
 
 def in_order(y, batch_size, random_state):
@@ -200,6 +221,35 @@ def with_outliers(y, batch_size, random_state, *, ratio):
     drawn = outliers[keys.argsort(axis=1).ravel()]  # permutations, one after the other
     parts = np.split(drawn[: sum(sizes)], np.cumsum(sizes)[:-1])
     return [np.concatenate(pair) for pair in zip(batches, parts, strict=True)]
+
+
+def mix_outliers(X, y):
+    r"""Move each outlier of a batch toward another one, by a random share of the way.
+
+    .. math:: x_i + u_i (x_{\pi(i)} - x_i), \qquad u_i \sim U(0, 1)
+
+    where :math:`\pi` is a random permutation of the outliers. Both are drawn from
+    torch's stream.
+
+    Parameters
+    ----------
+    X : Tensor of shape (m, ...)
+        Samples, which are changed in place.
+
+    y : ndarray of shape (m,)
+        Their labels; those of outliers are below 0.
+
+    Returns
+    -------
+    Tensor of shape (m, ...)
+        The same tensor.
+    """
+    rows = torch.from_numpy(np.flatnonzero(y < 0)).to(X.device)
+    outliers = X[rows]
+    partners = outliers[torch.randperm(len(rows), device=X.device)]
+    share = torch.rand(len(rows), *[1] * (X.ndim - 1), device=X.device)
+    X[rows] = torch.lerp(outliers, partners, share)
+    return X
 
 
 def inference_batches(X, device, batch_size=INFERENCE_BATCH_SIZE):

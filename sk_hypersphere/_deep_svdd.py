@@ -13,14 +13,13 @@ from sklearn.utils.validation import (
     check_consistent_length,
     column_or_1d,
 )
-from torch import nn
 
 from sk_hypersphere._base import BaseHypersphereDetector, Plan
 from sk_hypersphere._batches import map_batches
 from sk_hypersphere._collapse import relative_spread
 from sk_hypersphere._finch import FINCH
-from sk_hypersphere._pretrain import can_decode, pretrain
-from sk_hypersphere._skorch import AfterEpoch, LowerLearningRate, auto_epochs
+from sk_hypersphere._pretrain import Pretraining
+from sk_hypersphere._skorch import AfterEpoch, LowerLearningRate, one_sphere_schedule
 from sk_hypersphere._spheres import (
     away_from_zero,
     cluster_means,
@@ -36,7 +35,7 @@ from sk_hypersphere.losses import OneClassLoss, SoftBoundaryLoss
 from sk_hypersphere.modules import Centers
 
 
-class DeepSVDD(BaseHypersphereDetector):
+class DeepSVDD(Pretraining, BaseHypersphereDetector):
     r"""Deep Support Vector Data Description, with one sphere or many.
 
     An encoder :math:`f` learns to map training samples close to fixed centers
@@ -124,21 +123,23 @@ class DeepSVDD(BaseHypersphereDetector):
 
     n_components : int or "auto", default="auto"
         Size of the embedding, for encoders built at fit. "auto" is the default of the
-        encoder: 64 for the MLP; 32 for the ConvNet, or 256 if `multi_radius`, of which
-        32 are learned; 32 for encoders without a default.
+        encoder: 64 for the MLP, 32 for the ConvNet, or 256 for both if `multi_radius`,
+        of which the ConvNet learns 32; 32 for encoders without a default.
 
     max_epochs : int or "auto", default="auto"
-        Epochs of training, after those of the autoencoder. "auto" is 30. After
-        pre-training, it is 1 for many spheres, which are in place by then, and for one
-        sphere as many as have 1,000 batches, but at least 30 and at most 300.
+        Epochs of training, after those of the autoencoder. "auto" is 1 for many
+        spheres, which are in place before it: more would pull their clusters out of
+        shape. For rows that makes them spheres in nearly random features. For one
+        sphere it is 30, or after pre-training as many as have 1,000 batches, but at
+        least 30 and at most 300.
 
     batch_size : int, default=128
         Largest number of samples in a training batch.
 
     lr : float or "auto", default="auto"
-        Learning rate of Adam. "auto" is 1e-3, and 1e-4 for the last 30 % of the epochs;
-        after pre-training, it is 1e-4 for one sphere and 1e-5 for many. A number is
-        kept throughout, unless a callback changes it.
+        Learning rate of Adam. "auto" is 1e-5 for many spheres. For one it is 1e-3, and
+        1e-4 for the last 30 % of the epochs; after pre-training 1e-4. A number is kept
+        throughout, unless a callback changes it.
 
     weight_decay : float, default=1e-6
         L2 penalty of the weights, at least 0.
@@ -232,18 +233,12 @@ class DeepSVDD(BaseHypersphereDetector):
 
     _parameter_constraints: dict = {
         **BaseHypersphereDetector._parameter_constraints,
+        **Pretraining._parameter_constraints,
         "objective": [StrOptions({"one-class", "soft-boundary"})],
         "nu": [Interval(Real, 0, 1, closed="right")],
         "multi_radius": ["boolean"],
         "clusterer": [HasMethods("fit_predict"), None],
         "score_rule": [StrOptions({"sphere", "nearest"})],
-        "pretrain_epochs": [
-            Interval(Integral, 0, None, closed="left"),
-            StrOptions({"auto"}),
-        ],
-        "pretrain_lr": [Interval(Real, 0, None, closed="neither")],
-        "code_penalty": [Interval(Real, 0, None, closed="left")],
-        "decoder": [nn.Module, None],
         "warm_up_epochs": [Interval(Integral, 0, None, closed="left")],
         "center_epsilon": [Interval(Real, 0, None, closed="left")],
     }
@@ -339,17 +334,7 @@ class DeepSVDD(BaseHypersphereDetector):
             labels = nearest_center(encoder, head, X, run.device)
         else:
             if pretrain_epochs:
-                pretrain(
-                    encoder,
-                    X,
-                    run,
-                    decoder=self.decoder,
-                    max_epochs=pretrain_epochs,
-                    batch_size=self.batch_size,
-                    lr=self.pretrain_lr,
-                    weight_decay=self.weight_decay,
-                    code_penalty=self.code_penalty,
-                )
+                self._pretrain(encoder, X, run, pretrain_epochs)
             centers, labels = self._place_centers(encoder, X, y, run)
             centers = away_from_zero(centers, self.center_epsilon)
             head = Centers(torch.from_numpy(centers.astype(np.float32)))
@@ -360,10 +345,9 @@ class DeepSVDD(BaseHypersphereDetector):
             callbacks = [AfterEpoch(update, self.warm_up_epochs)]
         else:
             loss, callbacks = OneClassLoss(), []
-        if self.lr == "auto" and not pretrain_epochs:
+        max_epochs, lr, lowers = self._schedule(len(X), pretrain_epochs)
+        if lowers and self.lr == "auto":
             callbacks.append(LowerLearningRate())
-
-        max_epochs, lr = self._schedule(len(X), pretrain_epochs)
         return Plan(
             head=head,
             loss=loss,
@@ -374,12 +358,10 @@ class DeepSVDD(BaseHypersphereDetector):
         )
 
     def _schedule(self, n_samples, pretrain_epochs):
-        """What "auto" means for `max_epochs` and `lr`."""
-        if not pretrain_epochs:
-            return 30, 1e-3
+        """Epochs, learning rate, and whether it is lowered, if "auto"."""
         if self.multi_radius:
-            return 1, 1e-5  # the spheres are in place: training moves little
-        return auto_epochs(n_samples, self.batch_size), 1e-4
+            return 1, 1e-5, False  # the spheres are in place: training moves little
+        return one_sphere_schedule(n_samples, self.batch_size, pretrain_epochs)
 
     def _place_centers(self, encoder, X, groups, run):
         """Means of the embeddings, (k, p), and the cluster of each row, (n,)."""
@@ -408,19 +390,6 @@ class DeepSVDD(BaseHypersphereDetector):
         if self.multi_radius and hasattr(make, "many_centers_n_components"):
             return self._auto("n_components", make.many_centers_n_components)
         return super()._embedding_size(make)
-
-    def _pretrain_epochs(self, encoder):
-        auto = getattr(encoder, "default_pretrain_epochs", 0)
-        if self.decoder is not None:
-            auto = 4
-        epochs = self._auto("pretrain_epochs", auto)
-        if epochs and not can_decode(encoder, self.decoder):
-            raise ValueError(
-                "decoder must be given to pre-train an encoder that brings none, got "
-                f"decoder=None for {type(encoder).__name__}. Give a module from "
-                "embeddings to samples, or set pretrain_epochs=0."
-            )
-        return epochs
 
     def _cluster(self, embeddings, run):
         if self.clusterer is None:

@@ -1,8 +1,11 @@
 """Preparing an encoder as one half of an autoencoder."""
 
 from copy import deepcopy
+from numbers import Integral, Real
 
 import torch
+from sklearn.utils._param_validation import Interval, StrOptions
+from torch import nn
 from torch.optim.swa_utils import update_bn
 
 from sk_hypersphere._batches import (
@@ -16,6 +19,51 @@ from sk_hypersphere._checks import check_decoder
 from sk_hypersphere._skorch import one_cycle, train_net
 from sk_hypersphere.losses import ReconstructionLoss
 from sk_hypersphere.modules import AutoEncoder
+
+
+class Pretraining:
+    """What estimators share that may train their encoder as an autoencoder first.
+
+    Theirs are the four parameters named here, and `batch_size` and `weight_decay`.
+    """
+
+    _parameter_constraints: dict = {
+        "pretrain_epochs": [
+            Interval(Integral, 0, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
+        "pretrain_lr": [Interval(Real, 0, None, closed="neither")],
+        "code_penalty": [Interval(Real, 0, None, closed="left")],
+        "decoder": [nn.Module, None],
+    }
+
+    def _pretrain_epochs(self, encoder, by_default=True):
+        """Epochs of pre-training; "auto" is 0 unless it is wanted by default."""
+        auto = getattr(encoder, "default_pretrain_epochs", 0) if by_default else 0
+        if self.decoder is not None:
+            auto = 4
+        epochs = self._auto("pretrain_epochs", auto)
+        if epochs and not can_decode(encoder, self.decoder):
+            raise ValueError(
+                "decoder must be given to pre-train an encoder that brings none, got "
+                f"decoder=None for {type(encoder).__name__}. Give a module from "
+                "embeddings to samples, or set pretrain_epochs=0."
+            )
+        return epochs
+
+    def _pretrain(self, encoder, X, run, max_epochs, skipped=()):
+        pretrain(
+            encoder,
+            X,
+            run,
+            decoder=self.decoder,
+            max_epochs=max_epochs,
+            batch_size=self.batch_size,
+            lr=self.pretrain_lr,
+            weight_decay=self.weight_decay,
+            code_penalty=self.code_penalty,
+            skipped=skipped,
+        )
 
 
 def can_decode(encoder, decoder):
@@ -34,6 +82,7 @@ def pretrain(
     lr,
     weight_decay,
     code_penalty,
+    skipped=(),
 ):
     """Train an encoder, in place, to give codes from which samples are reconstructed.
 
@@ -61,6 +110,9 @@ def pretrain(
     code_penalty : float
         Price of a large code. Above 0, unit noise is added to the code.
 
+    skipped : sequence of int, default=()
+        Indices of samples that are not trained on.
+
     Returns
     -------
     HypersphereNet
@@ -78,11 +130,12 @@ def pretrain(
         code = map_batches(encoder.eval(), X[:1], run.device)  # (1, p)
         check_decoder(decoder.eval(), code.shape[1], X)
         autoencoder = AutoEncoder(encoder, decoder, noise=noise)
-    n_steps = max_epochs * -(-len(X) // batch_size)
+    rows = Rows(X, device=run.device).without(skipped)
+    n_steps = max_epochs * -(-len(rows) // batch_size)
     net = train_net(
         autoencoder,
         ReconstructionLoss(code_penalty),
-        Rows(X, device=run.device),
+        rows,
         run,
         max_epochs=max_epochs,
         batch_size=batch_size,

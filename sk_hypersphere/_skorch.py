@@ -183,6 +183,13 @@ def auto_epochs(n_samples, batch_size):
     return min(max(30, ceil(LEAST_STEPS / n_batches)), 300)
 
 
+def one_sphere_schedule(n_samples, batch_size, pretrain_epochs):
+    """Epochs and learning rate for one sphere, and whether the latter is lowered."""
+    if pretrain_epochs:
+        return auto_epochs(n_samples, batch_size), 1e-4, False
+    return 30, 1e-3, True
+
+
 def one_cycle(max_lr, n_steps):
     """Learning rate that rises for 15 % of the steps and then falls to nearly 0."""
     return LRScheduler(
@@ -213,6 +220,7 @@ def train_net(
     lr,
     weight_decay,
     sampler=shuffled,
+    transform=None,
     callbacks=(),
     net_params=None,
 ):
@@ -238,6 +246,9 @@ def train_net(
 
     sampler : callable, default=shuffled
         Index arrays of an epoch; see `BatchIterator`.
+
+    transform : callable, default=None
+        Changes the samples of a batch; see `BatchIterator`.
 
     callbacks : sequence of skorch callbacks, default=()
 
@@ -267,6 +278,7 @@ def train_net(
     }
     if params["iterator_train"] is BatchIterator:
         params["iterator_train__sampler"] = sampler
+        params["iterator_train__transform"] = transform
         params["iterator_train__random_state"] = run.random_state
     if params["optimizer"] is torch.optim.Adam:
         params.setdefault("optimizer__fused", True)

@@ -23,15 +23,22 @@ def away_from_zero(centers, epsilon):
     return sign * np.maximum(np.abs(centers), epsilon)
 
 
-def mean_embedding(encoder, X, device):
-    """Mean embedding of all samples, (p,), without keeping the embeddings."""
+def mean_embedding(encoder, X, device, counted=None):
+    """Mean embedding of samples, (p,), without keeping the embeddings.
+
+    `counted` is a mask of shape (n,), None for all.
+    """
+    if counted is None:
+        counted = np.ones(len(X), dtype=bool)
     encoder.eval()
     with torch.inference_mode():
         total = sum(
-            encoder(batch)[: rows.stop - rows.start].sum(dim=0, dtype=torch.float64)
+            encoder(batch)[np.flatnonzero(counted[rows])].sum(
+                dim=0, dtype=torch.float64
+            )
             for rows, batch in inference_batches(X, device)
         )
-    return total.numpy(force=True) / len(X)
+    return total.numpy(force=True) / counted.sum()
 
 
 def cluster_means(embeddings, groups):

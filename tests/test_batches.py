@@ -162,6 +162,23 @@ def test_a_torch_loader_gives_the_same_rows(rows):
     assert y.tolist() == list(range(10))
 
 
+def test_rows_labelled_anew_share_the_data_and_leave_the_others_alone(rows):
+    anew = rows.labelled(np.full(10, 7))
+    assert anew.X is rows.X and anew.device == rows.device
+    X, y = anew.take(np.array([3, 0]))
+    np.testing.assert_array_equal(X, rows.X[[3, 0]])
+    assert y.tolist() == [7, 7]
+    assert rows.take(np.array([3, 0]))[1].tolist() == [3, 0]
+
+
+def test_labels_on_the_device_are_replaced_too(rows):
+    rows.resident = torch.from_numpy(rows.X), torch.from_numpy(rows.y)
+    anew = rows.labelled(np.full(10, 7))
+    assert anew.resident[0] is rows.resident[0]
+    assert anew.take(np.array([3, 0]))[1].tolist() == [7, 7]
+    assert rows.take(np.array([3, 0]))[1].tolist() == [3, 0]
+
+
 def test_uint8_becomes_float_in_the_batch_alone():
     rows = Rows(np.full((3, 2), 200, dtype=np.uint8))
     X, _ = rows.take(np.array([0, 2]))

@@ -5,10 +5,14 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
+from sklearn.metrics import roc_auc_score
 
 from sk_hypersphere import (
+    HSC,
     CACClassifier,
     CenterLossClassifier,
+    DeepSAD,
     DeepSVDD,
     IILossClassifier,
     MCHADClassifier,
@@ -55,6 +59,31 @@ def test_example_anomalies_are_learned_from_on_the_device(make, X):
     fitted = make(outlier_label=-1, device="cuda", max_epochs=2).fit(X, y)
     assert fitted.classes_.tolist() == [0, 1]
     assert np.isfinite(fitted.score_samples(X)).all()
+
+
+@pytest.mark.parametrize(
+    "detector",
+    [HSC("hsc"), HSC("bce"), HSC("focal"), DeepSAD()],
+    ids=["HSC", "HSC-bce", "HSC-focal", "DeepSAD"],
+)
+def test_a_detector_learns_from_anomalies_on_the_device_and_scores_alike_on_the_cpu(
+    detector, X
+):
+    y = np.where(X[:, 0] > 1, -1, 1)
+    params = {"max_epochs": 30, "lr": 1e-2, "random_state": 0}
+    on_gpu = clone(detector).set_params(device="cuda", **params).fit(X, y)
+    on_cpu = pickle.loads(pickle.dumps(on_gpu)).set_params(device="cpu")
+    assert roc_auc_score(y, on_gpu.score_samples(X)) > 0.95
+    np.testing.assert_allclose(
+        on_gpu.score_samples(X), on_cpu.score_samples(X), rtol=1e-2, atol=1e-2
+    )
+
+
+def test_without_labels_deep_sad_is_deep_svdd_on_the_device_too(X):
+    params = {"device": "cuda", "max_epochs": 0, "random_state": 0}
+    ours, theirs = (make(**params).fit(X) for make in (DeepSAD, DeepSVDD))
+    np.testing.assert_array_equal(ours.centers_, theirs.centers_)
+    np.testing.assert_array_equal(ours.score_samples(X), theirs.score_samples(X))
 
 
 def test_training_keeps_the_data_on_the_device(X):

@@ -1,0 +1,334 @@
+"""Deep semi-supervised anomaly detection."""
+
+from numbers import Real
+
+import numpy as np
+import torch
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from sk_hypersphere._collapse import relative_spread
+from sk_hypersphere._pretrain import Pretraining
+from sk_hypersphere._semi_supervised import BaseSemiSupervisedDetector
+from sk_hypersphere._skorch import one_sphere_schedule
+from sk_hypersphere._spheres import (
+    away_from_zero,
+    mean_embedding,
+    member_sq_distances,
+    set_sq_radii,
+    sq_radius,
+)
+from sk_hypersphere.losses import DeepSADLoss
+from sk_hypersphere.modules import Center, Centers
+
+
+class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
+    r"""Deep SVDD that is shown a few anomalies, and pushes them out of the sphere.
+
+    An encoder :math:`f` learns to map samples close to a fixed center :math:`c`, and
+    known anomalies away from it. A sample scores
+
+    .. math::
+
+        s(x) = R^2 - \lVert f(x) - c \rVert^2
+
+    where :math:`R` is the radius of the sphere: the score is positive inside, negative
+    outside, and lower the more abnormal. Training minimizes
+    :class:`~sk_hypersphere.losses.DeepSADLoss`: squared distances, and for known
+    anomalies their inverse. Without labels it is :class:`DeepSVDD`, to the last bit.
+
+    Parameters
+    ----------
+    eta : float, default=1.0
+        Weight of a labelled sample, relative to one without a label, above 0.
+
+    epsilon : float, default=0.1
+        What is added to squared distances before they are inverted, above 0. It bounds
+        how hard an anomaly at the center is pushed; the published 1e-6 lets one that
+        starts there drown all other samples for long.
+
+    anomaly_label : int, float, str or None, default=None
+        Label of the example anomalies in `y`. None means -1 if there are any -1, else
+        the larger of exactly two numbers: +1 and -1, 0 and 1, False and True all mean
+        what they usually mean. Of the other samples, 0 and False say that nothing is
+        known, all else that they are known to be normal. Texts need to be named here.
+        Labels that do not fit are not used, and a warning says so. For
+        ``scoring="roc_auc"`` give +1 and -1: decisions are the higher the more normal.
+
+    outlier_ratio : float, default=1.0
+        Example anomalies in a training batch over its other samples, above 0. All are
+        drawn before one is drawn again: a single one will do.
+
+    mix_anomalies : bool or "auto", default="auto"
+        Whether the example anomalies of a batch are moved toward one another by random
+        shares of the way, so that a few say more. "auto" does it for rows, not for
+        images. It takes for granted that what is between two anomalies is one too, or
+        is outnumbered there by normal samples.
+
+    center : {"mean", "origin"}, default="mean"
+        Where the center stands: at the mean of the embeddings before training, known
+        anomalies aside, or at the origin.
+
+    center_epsilon : float, default=0.1
+        Least magnitude of the coordinates of the center, at least 0, for "mean". A
+        coordinate at 0 could be met by zero weights, which is a way to collapse.
+
+    nu : float, default=0.1
+        Fraction of the training samples, known anomalies aside, left outside the
+        sphere, in (0, 1]: the radius is the (1 - nu) quantile of their distances.
+
+    pretrain_epochs : int or "auto", default="auto"
+        Epochs of training as an autoencoder before the center is placed, without the
+        known anomalies. "auto" is 4 where a `decoder` is given, and for this package's
+        encoders of images where no anomalies are known, else 0.
+
+    pretrain_lr : float, default=3e-3
+        Peak of the learning rate of the autoencoder, which rises for 15 % of the steps
+        and then falls.
+
+    code_penalty : float, default=0.02
+        Price of large codes in the autoencoder, at least 0, relative to squared
+        errors in units of the data's span. Above 0, unit noise is added to the
+        codes, so that distances between them mean something; 0 is a plain
+        autoencoder.
+
+    decoder : nn.Module, default=None
+        From embeddings to samples, for the autoencoder; a copy is trained. None is the
+        decoder that the encoders of this package bring.
+
+    contamination : float or "auto", default="auto"
+        Fraction of the training samples, known anomalies aside, that `predict` calls
+        anomalies, in (0, 0.5]. It moves `offset_` only. "auto" is the surface of the
+        sphere.
+
+    encoder : nn.Module, class, callable or None, default=None
+        Maps a batch of samples to embeddings, (n_samples, n_components). A module is
+        copied, never trained itself; a class or callable is called as
+        ``encoder(input_shape, n_components, **encoder_params)``. None is
+        :class:`~sk_hypersphere.modules.MLP` for rows and
+        :class:`~sk_hypersphere.modules.ConvNet` for images.
+
+    n_components : int or "auto", default="auto"
+        Size of the embedding, for encoders built at fit. "auto" is the default of the
+        encoder: 64 for the MLP, 32 for the ConvNet and for encoders without a default.
+
+    max_epochs : int or "auto", default="auto"
+        Epochs of training, after those of the autoencoder. "auto" is as many as have 50
+        batches, of images 150, or as show every known anomaly 5 times if that takes
+        longer, but within 100 epochs: a few are soon learned by heart. Without known
+        anomalies it is as in :class:`DeepSVDD`.
+
+    batch_size : int, default=128
+        Largest number of samples in a training batch that are not labelled as
+        anomalies; example anomalies come on top.
+
+    lr : float or "auto", default="auto"
+        Learning rate of Adam. "auto" is 5e-4 for rows; for images it is 1e-3, and 1e-4
+        for the last 30 % of the epochs. It is less in proportion where even one epoch
+        has more batches than "auto" would give `max_epochs`.
+        Without known anomalies it is as in :class:`DeepSVDD`. A number is kept
+        throughout, unless a callback changes it.
+
+    weight_decay : float, default=1e-6
+        L2 penalty of the weights, at least 0.
+
+    encoder_params : dict, default=None
+        Further parameters of the encoder; each is also ``encoder__NAME``.
+
+    net_params : dict, default=None
+        Parameters of the skorch net that replace ours; each is also ``net__NAME``.
+        ``net__train_split=ValidSplit(5, stratified=True)`` keeps both kinds of samples
+        in the part that early stopping looks at.
+
+    callbacks : list of skorch callbacks, default=None
+        Called in training, not in pre-training. They are copied.
+
+    device : str or torch.device, default="auto"
+        Where to compute. "auto" is CUDA where there is one, else the CPU.
+
+    warm_start : bool, default=False
+        If True, another `fit` goes on with the encoder and the center of the last.
+
+    verbose : int, default=0
+        1 shows one progress bar for the whole fit with the loss on it.
+
+    random_state : int, RandomState instance or None, default=None
+        Seeds weights, order of samples, pre-training and dropout, at fit. An int gives
+        the same bits every time; for images, with the same number of torch threads
+        (convolutions sum their gradients in that many parts).
+
+    Attributes
+    ----------
+    centers_ : ndarray of shape (1, n_components)
+        The center.
+
+    radii_ : ndarray of shape (1,)
+        The radius, in units of the embedding.
+
+    offset_ : float
+        Threshold: ``decision_function = score_samples - offset_``.
+
+    net_ : skorch.NeuralNet
+        The fitted net; ``net_.history`` has the loss of each epoch.
+
+    n_iter_ : int
+        Epochs of training, without pre-training.
+
+    diagnostics_ : dict
+        "initial_embedding_variance" and "embedding_variance", before and after
+        training, in squared units; "collapsed_components", the share of components
+        whose variance fell to a millionth; "n_example_anomalies", how many samples were
+        taken for such; "n_distinct_scores" of the training samples; and,
+        of those that are not known anomalies, "mean_sq_distance" to the center and
+        "distance_spread", the standard deviation of the distances over their mean.
+
+    input_shape_ : tuple of int
+        Shape of one sample.
+
+    n_features_in_ : int
+        Number of features; for images, of channels.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where the training data had names.
+
+    See Also
+    --------
+    DeepSVDD : The same without labels, with one sphere or many.
+    HSC : A classifier whose probability falls with the distance to the origin.
+
+    References
+    ----------
+    .. [1] L. Ruff et al. "Deep Semi-Supervised Anomaly Detection". ICLR 2020.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_hypersphere import DeepSAD
+    >>> rng = np.random.default_rng(0)
+    >>> normal, anomalies = rng.normal(0, 1, (300, 2)), rng.normal([6, 0], 1, (8, 2))
+    >>> X, y = np.r_[normal, anomalies], np.repeat([0, -1], [300, 8])
+    >>> detector = DeepSAD(random_state=0).fit(X, y)
+    >>> detector.predict([[0, 0], [6, 0]])
+    array([ 1, -1])
+    """
+
+    _parameter_constraints: dict = {
+        **BaseSemiSupervisedDetector._parameter_constraints,
+        **Pretraining._parameter_constraints,
+        "eta": [Interval(Real, 0, None, closed="neither")],
+        "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "nu": [Interval(Real, 0, 1, closed="right")],
+        "center": [StrOptions({"mean", "origin"})],
+        "center_epsilon": [Interval(Real, 0, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        eta=1.0,
+        *,
+        epsilon=0.1,
+        anomaly_label=None,
+        outlier_ratio=1.0,
+        mix_anomalies="auto",
+        center="mean",
+        center_epsilon=0.1,
+        nu=0.1,
+        pretrain_epochs="auto",
+        pretrain_lr=3e-3,
+        code_penalty=0.02,
+        decoder=None,
+        contamination="auto",
+        encoder=None,
+        n_components="auto",
+        max_epochs="auto",
+        batch_size=128,
+        lr="auto",
+        weight_decay=1e-6,
+        encoder_params=None,
+        net_params=None,
+        callbacks=None,
+        device="auto",
+        warm_start=False,
+        verbose=0,
+        random_state=None,
+    ):
+        super().__init__(
+            anomaly_label=anomaly_label,
+            outlier_ratio=outlier_ratio,
+            mix_anomalies=mix_anomalies,
+            contamination=contamination,
+            encoder=encoder,
+            n_components=n_components,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            lr=lr,
+            weight_decay=weight_decay,
+            encoder_params=encoder_params,
+            net_params=net_params,
+            callbacks=callbacks,
+            device=device,
+            warm_start=warm_start,
+            verbose=verbose,
+            random_state=random_state,
+        )
+        self.eta = eta
+        self.epsilon = epsilon
+        self.nu = nu
+        self.center = center
+        self.center_epsilon = center_epsilon
+        self.pretrain_epochs = pretrain_epochs
+        self.pretrain_lr = pretrain_lr
+        self.code_penalty = code_penalty
+        self.decoder = decoder
+
+    def _plan(self, encoder, head, X, y, run):
+        is_anomaly = y < 0
+        # Known anomalies say more of what counts than a reconstruction does.
+        pretrain_epochs = self._pretrain_epochs(encoder, not is_anomaly.any())
+        if head is not None:
+            center = head.centers[0]
+        else:
+            if pretrain_epochs:
+                anomalies = np.flatnonzero(is_anomaly)
+                self._pretrain(encoder, X, run, pretrain_epochs, skipped=anomalies)
+            center = self._place_center(encoder, X, ~is_anomaly, run)
+        # What is not pushed need not be told from the center.
+        head = Center(center) if is_anomaly.any() else Centers(center[None])
+        return self._make_plan(
+            X,
+            y,
+            head,
+            DeepSADLoss(self.eta, self.epsilon),
+            without_anomalies=one_sphere_schedule(
+                len(X), self.batch_size, pretrain_epochs
+            ),
+        )
+
+    def _place_center(self, encoder, X, counted, run):
+        """Where the center stands, float32 (p,)."""
+        if self.center == "origin":
+            return torch.zeros(self._n_features_out)
+        mean = mean_embedding(encoder, X, run.device, counted)
+        center = away_from_zero(mean, self.center_epsilon)
+        return torch.from_numpy(center.astype(np.float32))
+
+    def _keep(self, rows, plan):
+        module, _ = self._module()
+        in_one_sphere = rows.labelled(np.zeros(len(rows), dtype=np.int64))
+        sq_distances, _ = member_sq_distances(module, in_one_sphere)
+        sq_distances = sq_distances[plan.y >= 0]
+        sq_radii = np.full(1, sq_radius(sq_distances, self.nu))
+        set_sq_radii(module, sq_radii)
+
+        self.centers_ = module.head.centers.numpy(force=True).copy()
+        self.radii_ = np.sqrt(sq_radii)
+        self.diagnostics_ |= {
+            "mean_sq_distance": float(sq_distances.mean()),
+            "distance_spread": relative_spread(np.sqrt(sq_distances)),
+        }
+        super()._keep(rows, plan)
+
+    def _score(self, output):
+        return (self.net_.module_.head.sq_radii - output).squeeze(1)  # (m, 1) -> (m,)
+
+    def _auto_offset(self, scores):
+        return 0.0

@@ -1,0 +1,289 @@
+"""Hypersphere classification: one class against example anomalies."""
+
+import warnings
+from numbers import Real
+
+import numpy as np
+import torch
+from sklearn.utils._param_validation import Interval, StrOptions
+from torch import nn
+
+from sk_hypersphere._semi_supervised import BaseSemiSupervisedDetector
+from sk_hypersphere.exceptions import SupervisionWarning
+from sk_hypersphere.losses import FocalLoss, HSCLoss
+from sk_hypersphere.modules import Center
+
+# Share of the normal training samples that "auto" lets fall below the threshold.
+MOST_OUTSIDE = 0.1
+
+
+class HSC(BaseSemiSupervisedDetector):
+    r"""Hypersphere classifier: normal samples near the center, a few anomalies far off.
+
+    An encoder :math:`f` learns to map normal samples to the origin and example
+    anomalies away from it. A sample scores
+
+    .. math::
+
+        s(x) = -q(x), \qquad q(x) = \sqrt{\lVert f(x) \rVert^2 + 1} - 1
+
+    where :math:`e^{-q}` is the probability that it is normal: the score is its
+    logarithm, at most 0, and lower the more abnormal. It ranks samples also where
+    probabilities no longer differ from 0. Training minimizes
+    :class:`~sk_hypersphere.losses.HSCLoss`, the cross-entropy of that probability. The
+    examples may be real anomalies, or outlier exposure: samples of any other kind.
+
+    With "bce" or "focal" as `loss`, a linear layer upon the encoder gives a logit
+    :math:`a(x)` instead, the score is :math:`-a(x)`, and training minimizes
+    :class:`~sk_hypersphere.losses.FocalLoss`. Far from all that was seen a distance
+    grows, but a logit can go either way: with few examples that costs much.
+
+    Without example anomalies, "hsc" is a Deep SVDD around the origin, for which
+    :class:`DeepSVDD` is the better choice; the other two learn nothing.
+
+    Parameters
+    ----------
+    loss : {"hsc", "bce", "focal"}, default="hsc"
+        What is minimized: cross-entropy of a distance, of a logit, or of a logit with
+        less weight for samples that are told well.
+
+    radial : {"pseudo-huber", "squared"}, default="pseudo-huber"
+        How :math:`q` grows with the distance, for "hsc": as above, or
+        :math:`\lVert f(x) \rVert^2`, which lets far samples dominate.
+
+    gamma : float, default=2.0
+        How much less samples count that are told well, for "focal"; at least 0.
+
+    anomaly_label : int, float, str or None, default=None
+        Label of the example anomalies in `y`. None means -1 if there are any -1, else
+        the larger of exactly two numbers: +1 and -1, 0 and 1, False and True all mean
+        what they usually mean. All other samples are taken for normal. Texts need to be
+        named here. Labels that do not fit are not used, and a warning says so. For
+        ``scoring="roc_auc"`` give +1 and -1: decisions are the higher the more normal.
+
+    outlier_ratio : float, default=1.0
+        Example anomalies in a training batch over its other samples, above 0. All are
+        drawn before one is drawn again: a single one will do.
+
+    mix_anomalies : bool or "auto", default="auto"
+        Whether the example anomalies of a batch are moved toward one another by random
+        shares of the way, so that a few say more. "auto" does it for rows, not for
+        images. It takes for granted that what is between two anomalies is one too, or
+        is outnumbered there by normal samples.
+
+    contamination : float or "auto", default="auto"
+        Fraction of the training samples, example anomalies aside, that `predict` calls
+        anomalies, in (0, 0.5]. It moves `offset_` only. "auto" is where a sample is as
+        likely normal as not, but 0.1 where that would be more, or where there are no
+        example anomalies.
+
+    encoder : nn.Module, class, callable or None, default=None
+        Maps a batch of samples to embeddings, (n_samples, n_components). A module is
+        copied, never trained itself; a class or callable is called as
+        ``encoder(input_shape, n_components, **encoder_params)``. None is
+        :class:`~sk_hypersphere.modules.MLP` for rows and
+        :class:`~sk_hypersphere.modules.ConvNet` for images.
+
+    n_components : int or "auto", default="auto"
+        Size of the embedding, for encoders built at fit. "auto" is the default of the
+        encoder: 64 for the MLP, 32 for the ConvNet and for encoders without a default.
+
+    max_epochs : int or "auto", default="auto"
+        Epochs of training. "auto" is as many as have 50 batches, of images 150, or
+        as show every example anomaly 5 times if that takes longer, but within 100
+        epochs: a few are soon learned by heart.
+        Without example anomalies it is 30.
+
+    batch_size : int, default=128
+        Largest number of samples in a training batch that are not labelled as
+        anomalies; example anomalies come on top.
+
+    lr : float or "auto", default="auto"
+        Learning rate of Adam. "auto" is 5e-4 for rows; for images it is 1e-3, and 1e-4
+        for the last 30 % of the epochs. It is less in proportion where even one epoch
+        has more batches than "auto" would give `max_epochs`.
+        Without example anomalies it is 1e-3, and 1e-4 for the last 30 % of the epochs.
+        A number is kept throughout, unless a callback changes it.
+
+    weight_decay : float, default=1e-6
+        L2 penalty of the weights, at least 0.
+
+    encoder_params : dict, default=None
+        Further parameters of the encoder; each is also ``encoder__NAME``.
+
+    net_params : dict, default=None
+        Parameters of the skorch net that replace ours; each is also ``net__NAME``.
+        ``net__train_split=ValidSplit(5, stratified=True)`` keeps both kinds of samples
+        in the part that early stopping looks at.
+
+    callbacks : list of skorch callbacks, default=None
+        Called in training. They are copied.
+
+    device : str or torch.device, default="auto"
+        Where to compute. "auto" is CUDA where there is one, else the CPU.
+
+    warm_start : bool, default=False
+        If True, another `fit` goes on with the encoder and the head of the last.
+
+    verbose : int, default=0
+        1 shows one progress bar for the whole fit with the loss on it.
+
+    random_state : int, RandomState instance or None, default=None
+        Seeds weights, order of samples and dropout, at fit. An int gives the same bits
+        every time; for images, with the same number of torch threads (convolutions sum
+        their gradients in that many parts).
+
+    Attributes
+    ----------
+    centers_ : ndarray of shape (1, n_components)
+        The origin, the center of the sphere; only for "hsc".
+
+    offset_ : float
+        Threshold: ``decision_function = score_samples - offset_``.
+
+    net_ : skorch.NeuralNet
+        The fitted net; ``net_.history`` has the loss of each epoch.
+
+    n_iter_ : int
+        Epochs of training.
+
+    diagnostics_ : dict
+        "initial_embedding_variance" and "embedding_variance", before and after
+        training, in squared units; "collapsed_components", the share of components
+        whose variance fell to a millionth; "n_example_anomalies", how many samples were
+        taken for such; "n_distinct_scores" of the training samples.
+
+    input_shape_ : tuple of int
+        Shape of one sample.
+
+    n_features_in_ : int
+        Number of features; for images, of channels.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where the training data had names.
+
+    See Also
+    --------
+    DeepSAD : The same idea with a center that follows the data.
+    MCHADClassifier : Example anomalies beside several classes.
+
+    References
+    ----------
+    .. [1] L. Ruff et al. "Rethinking Assumptions in Deep Anomaly Detection". 2020.
+    .. [2] D. Hendrycks, M. Mazeika and T. Dietterich. "Deep Anomaly Detection with
+       Outlier Exposure". ICLR 2019.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_hypersphere import HSC
+    >>> rng = np.random.default_rng(0)
+    >>> normal, anomalies = rng.normal(0, 1, (300, 2)), rng.normal([6, 0], 1, (8, 2))
+    >>> X, y = np.r_[normal, anomalies], np.repeat([1, -1], [300, 8])
+    >>> detector = HSC(random_state=0).fit(X, y)
+    >>> detector.predict([[0, 0], [6, 0]])
+    array([ 1, -1])
+    """
+
+    _parameter_constraints: dict = {
+        **BaseSemiSupervisedDetector._parameter_constraints,
+        "loss": [StrOptions({"hsc", "bce", "focal"})],
+        "radial": [StrOptions({"pseudo-huber", "squared"})],
+        "gamma": [Interval(Real, 0, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        loss="hsc",
+        *,
+        radial="pseudo-huber",
+        gamma=2.0,
+        anomaly_label=None,
+        outlier_ratio=1.0,
+        mix_anomalies="auto",
+        contamination="auto",
+        encoder=None,
+        n_components="auto",
+        max_epochs="auto",
+        batch_size=128,
+        lr="auto",
+        weight_decay=1e-6,
+        encoder_params=None,
+        net_params=None,
+        callbacks=None,
+        device="auto",
+        warm_start=False,
+        verbose=0,
+        random_state=None,
+    ):
+        super().__init__(
+            anomaly_label=anomaly_label,
+            outlier_ratio=outlier_ratio,
+            mix_anomalies=mix_anomalies,
+            contamination=contamination,
+            encoder=encoder,
+            n_components=n_components,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            lr=lr,
+            weight_decay=weight_decay,
+            encoder_params=encoder_params,
+            net_params=net_params,
+            callbacks=callbacks,
+            device=device,
+            warm_start=warm_start,
+            verbose=verbose,
+            random_state=random_state,
+        )
+        self.loss = loss
+        self.radial = radial
+        self.gamma = gamma
+
+    def _check_y(self, X, y):
+        labels = super()._check_y(X, y)
+        if self.loss != "hsc" and not np.any(labels < 0):
+            warnings.warn(
+                f"loss must be 'hsc' where no example anomalies are known, got "
+                f"{self.loss!r}, which then learns nothing. Label some anomalies, or "
+                "use DeepSVDD.",
+                SupervisionWarning,
+                stacklevel=2,
+            )
+        return labels
+
+    def _plan(self, encoder, head, X, y, run):
+        return self._make_plan(
+            X,
+            y,
+            self._make_head(head),
+            self._make_loss(),
+            without_anomalies=(30, 1e-3, True),
+        )
+
+    def _make_head(self, former):
+        """The head of the last fit, unless it was trained for another kind of loss."""
+        if self.loss == "hsc":
+            new = Center(torch.zeros(self._n_features_out))
+        else:
+            new = nn.Linear(self._n_features_out, 1)
+        return former if type(former) is type(new) else new
+
+    def _make_loss(self):
+        if self.loss == "hsc":
+            return HSCLoss(self.radial)
+        return FocalLoss(self.gamma if self.loss == "focal" else 0.0)
+
+    def _keep(self, rows, plan):
+        if self.loss == "hsc":
+            center = self.net_.module_.head.centers
+            self.centers_ = center.numpy(force=True).copy()
+        super()._keep(rows, plan)
+
+    def _score(self, output):
+        return -self.net_.criterion_.evidence(output)
+
+    def _auto_offset(self, scores):
+        most = float(np.quantile(scores, MOST_OUTSIDE))
+        if not self.diagnostics_["n_example_anomalies"]:
+            return most
+        return min(most, 0.0 - self.net_.criterion_.boundary)

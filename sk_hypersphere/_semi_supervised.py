@@ -1,0 +1,160 @@
+"""What the detectors share that may be shown a few anomalies."""
+
+from functools import partial
+from math import ceil
+from numbers import Real
+
+import numpy as np
+from sklearn.base import _fit_context
+from sklearn.utils import check_consistent_length
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from sk_hypersphere._base import BaseHypersphereDetector, Plan
+from sk_hypersphere._batches import mix_outliers, shuffled, with_outliers
+from sk_hypersphere._labels import binary_labels
+from sk_hypersphere._skorch import LowerLearningRate
+
+# How long to train at least, in batches, with which learning rate, and whether it is
+# lowered in the end. A few anomalies are soon learned by heart, above all among rows.
+FOR_ROWS = 50, 5e-4, False
+FOR_IMAGES = 150, 1e-3, True
+
+# How often every anomaly is seen, if that takes longer, within so many epochs.
+PASSES = 5
+MAX_EPOCHS = 100
+
+
+def auto_schedule(X, y, batch_size, outlier_ratio):
+    """Epochs, learning rate, and whether it is lowered, where anomalies are known.
+
+    If even one epoch is longer than it should be, the learning rate is less in
+    proportion: what counts is how far the weights can move.
+
+    Parameters
+    ----------
+    X : array of shape (n, ...)
+        Samples.
+
+    y : ndarray of shape (n,)
+        Their labels; those of anomalies are below 0.
+
+    batch_size : int
+        Largest number of other samples in a batch.
+
+    outlier_ratio : float
+        Anomalies in a batch over other samples.
+
+    Examples
+    --------
+    >>> X, y = np.zeros((1290, 4)), np.repeat([0, -1], [1280, 10])
+    >>> auto_schedule(X, y, batch_size=128, outlier_ratio=1.0)
+    (5, 0.0005, False)
+    >>> auto_schedule(X, y, batch_size=8, outlier_ratio=1.0)
+    (1, 0.00015625, False)
+    """
+    n_anomalies = np.sum(y < 0)
+    least, lr, lowers = FOR_ROWS if X.ndim == 2 else FOR_IMAGES
+    n_batches = ceil((len(y) - n_anomalies) / batch_size)
+    for_all = PASSES * n_anomalies / (outlier_ratio * batch_size)
+    n_steps = max(least, min(for_all, MAX_EPOCHS * n_batches))
+    max_epochs = ceil(n_steps / n_batches)
+    return max_epochs, lr * float(n_steps / (max_epochs * n_batches)), lowers
+
+
+class BaseSemiSupervisedDetector(BaseHypersphereDetector):
+    """A detector that learns from labels where there are some.
+
+    Labels of its plan are -1 for example anomalies, 0 and +1 for other rows. The
+    threshold counts the scores of the latter only.
+    """
+
+    _parameter_constraints: dict = {
+        **BaseHypersphereDetector._parameter_constraints,
+        "anomaly_label": [Interval(Real, None, None, closed="neither"), str, None],
+        "outlier_ratio": [Interval(Real, 0, None, closed="neither")],
+        "mix_anomalies": ["boolean", StrOptions({"auto"})],
+    }
+
+    def __init__(self, *, anomaly_label, outlier_ratio, mix_anomalies, **params):
+        super().__init__(**params)
+        self.anomaly_label = anomaly_label
+        self.outlier_ratio = outlier_ratio
+        self.mix_anomalies = mix_anomalies
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Learn the encoder.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or \
+                (n_samples, channels, height, width)
+            Training samples: float, or uint8, which is cast to float batch by batch.
+
+        y : array-like of shape (n_samples,), default=None
+            What is known of them, as `anomaly_label` says. None is nothing.
+
+        Returns
+        -------
+        self : object
+            The fitted detector.
+
+        Raises
+        ------
+        NonFiniteLossError
+            If the loss becomes infinite or NaN.
+
+        Warns
+        -----
+        SupervisionWarning
+            If the labels do not say which samples are anomalies.
+        """
+        return self._fit(X, y)
+
+    def _check_y(self, X, y):
+        if y is None:
+            return np.zeros(len(X), dtype=np.int64)
+        labels = binary_labels(y, self.anomaly_label)
+        check_consistent_length(X, labels)
+        return labels
+
+    def _make_plan(self, X, y, head, loss, *, without_anomalies):
+        """What is trained, and for how long if that is "auto".
+
+        Parameters
+        ----------
+        X : array of shape (n, ...)
+            Training data.
+
+        y, head, loss
+            As those of the plan.
+
+        without_anomalies : (int, float, bool)
+            Epochs, learning rate, and whether it is lowered, if there are none.
+        """
+        if np.any(y < 0):
+            schedule = auto_schedule(X, y, self.batch_size, self.outlier_ratio)
+            sampler = partial(with_outliers, ratio=self.outlier_ratio)
+            # Between two rows is a row; between two images is a double exposure.
+            mixes = self._auto("mix_anomalies", X.ndim == 2)
+            transform = mix_outliers if mixes else None
+        else:
+            schedule = without_anomalies
+            sampler, transform = shuffled, None
+        epochs, lr, lowers = schedule
+        return Plan(
+            head=head,
+            loss=loss,
+            y=y,
+            max_epochs=self._auto("max_epochs", epochs),
+            lr=self._auto("lr", lr),
+            callbacks=[LowerLearningRate()] if lowers and self.lr == "auto" else [],
+            sampler=sampler,
+            transform=transform,
+        )
+
+    def _keep(self, rows, plan):
+        self.diagnostics_["n_example_anomalies"] = int(np.sum(plan.y < 0))
+        scores = self._outputs(rows.X, self._score)
+        self.diagnostics_["n_distinct_scores"] = len(np.unique(scores))
+        self._set_offset(scores[plan.y >= 0])

@@ -53,6 +53,19 @@ class OpenSetTask(NamedTuple):
     is_known: np.ndarray
 
 
+class FewLabelsTask(NamedTuple):
+    """Samples to train on, a few of them known anomalies; others to test on.
+
+    `is_labelled` are the training samples that are known to be anomalies; whatever else
+    is abnormal there is hidden among the normal ones.
+    """
+
+    x_train: np.ndarray
+    is_labelled: np.ndarray
+    x_test: np.ndarray
+    is_normal: np.ndarray
+
+
 def load_mnist():
     """The 60,000 + 10,000 digits of 28 x 28 pixels, in the original order.
 
@@ -104,6 +117,11 @@ def load_letters():
     return images[exposed], images[~exposed]
 
 
+def load_all_letters():
+    """The EMNIST letters, both halves, uint8 (n, 1, 28, 28)."""
+    return np.concatenate(load_letters())
+
+
 def load_colored(name, part):
     """One part of a set of 32 x 32 images in color.
 
@@ -153,6 +171,51 @@ def gray_center(images, size=28):
     return gray.round().astype(np.uint8)[:, None]
 
 
+def adbench_names():
+    """Names of the tables of ADBench in the folder of the data, sorted."""
+    return sorted(path.stem for path in data_file("adbench").glob("*.npz"))
+
+
+def table_task(name, seed, labelled_share=None, max_rows=6000):
+    """A table of ADBench: train on a random 60 %, test on the rest.
+
+    Parameters
+    ----------
+    name : str
+        One of `adbench_names`.
+
+    seed : int
+        Draws the rows, the split, and which anomalies are labelled.
+
+    labelled_share : float, default=None
+        Share of the training anomalies that are known, at least one; the others stay
+        among the training rows. None leaves all anomalies out of training.
+
+    max_rows : int, default=6000
+        Of larger tables so many rows are drawn.
+
+    Returns
+    -------
+    FewLabelsTask
+        Float64 rows, not scaled.
+    """
+    with np.load(data_file(f"adbench/{name}.npz")) as arrays:
+        X, is_anomaly = arrays["X"].astype(np.float64), arrays["y"] == 1
+    random_state = np.random.RandomState(seed)
+    chosen = random_state.permutation(len(X))[:max_rows]
+    train, test = train_test_split(
+        chosen, test_size=0.4, stratify=is_anomaly[chosen], random_state=random_state
+    )
+    if labelled_share is None:
+        train = train[~is_anomaly[train]]
+        n_labelled = 0
+    else:
+        n_labelled = max(1, round(labelled_share * np.sum(is_anomaly[train])))
+    labelled = random_state.permutation(np.flatnonzero(is_anomaly[train]))[:n_labelled]
+    is_labelled = np.isin(np.arange(len(train)), labelled)
+    return FewLabelsTask(X[train], is_labelled, X[test], ~is_anomaly[test])
+
+
 def uniform_noise(shape, seed=0):
     """Pixels drawn evenly from 0 to 255."""
     random_state = np.random.default_rng(seed)
@@ -188,6 +251,20 @@ def small_digits_task(normal_classes, seed):
     test = np.sort(np.concatenate([held_out, np.flatnonzero(~is_normal)]))
     return OneClassTask(
         images[train], digits.target[train], images[test], is_normal[test]
+    )
+
+
+def small_digits_few_labels(normal_classes, n_labelled, seed):
+    """The task of `small_digits_task`, with a few of the test's anomalies shown."""
+    task = small_digits_task(normal_classes, seed)
+    anomalies = np.flatnonzero(~task.is_normal)
+    shown = np.random.RandomState(seed).permutation(anomalies)[:n_labelled]
+    x_train = np.concatenate([task.x_train, task.x_test[shown]])
+    return FewLabelsTask(
+        x_train,
+        np.arange(len(x_train)) >= len(task.x_train),
+        np.delete(task.x_test, shown, axis=0),
+        np.delete(task.is_normal, shown),
     )
 
 

@@ -1,14 +1,20 @@
 """The detectors in the tables: rivals, and the papers' recipe."""
 
+import importlib
+import random
 import time
+from contextlib import contextmanager
 from copy import deepcopy
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from scipy.special import log_softmax
-from sklearn.base import BaseEstimator, ClassifierMixin, OutlierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, OutlierMixin, clone
 from sklearn.decomposition import PCA
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
@@ -203,18 +209,30 @@ class MaximumProbability(ClassifierMixin, BaseEstimator):
 
 
 def fit_classifier(model, X, y, exposure):
-    """Fit, with example anomalies where the model takes them; return the seconds.
-
-    A callback that raises KeyboardInterrupt ends training early, for skorch. Here none
-    does: it is the user's.
-    """
+    """Fit, with example anomalies where the model takes them; return the seconds."""
     if getattr(model, "outlier_label", None) is not None:
         X = np.concatenate([X, exposure])
         y = np.concatenate([y, np.full(len(exposure), model.outlier_label)])
     seconds = seconds_of(model.fit, X, y)
-    if sum("dur" in epoch for epoch in model.net_.history) < model.max_epochs:
-        raise KeyboardInterrupt
+    check_finished(model, model.max_epochs)
     return seconds
+
+
+def fit_exposed(detector, normal, exposure):
+    """Fit on normal samples and example anomalies; return the seconds."""
+    X = np.concatenate([normal, exposure])
+    y = np.repeat([1, OUTLIER], [len(normal), len(exposure)])
+    return seconds_of(detector.fit, X, y)
+
+
+def check_finished(model, n_epochs):
+    """Interrupt if training ended early, before so many epochs.
+
+    A callback that raises KeyboardInterrupt ends training early, for skorch. Here none
+    does: it is the user's.
+    """
+    if sum("dur" in epoch for epoch in model.net_.history) < n_epochs:
+        raise KeyboardInterrupt
 
 
 def novelty_figures(known_scores, outlier_scores):
@@ -261,3 +279,171 @@ def seconds_of(function, *args, **kwargs):
 def auroc(task, scores):
     """Area under the ROC curve in percent; scores are the higher the more normal."""
     return 100 * roc_auc_score(task.is_normal, scores)
+
+
+class MeanOfSeeds(OutlierMixin, BaseEstimator):
+    """Average the scores of detectors that differ by their seed.
+
+    Members score in units of their own. They are brought to mean 0 and standard
+    deviation 1 over the training rows before they are averaged.
+    """
+
+    def __init__(self, estimator, n_members=5, random_state=0):
+        self.estimator = estimator
+        self.n_members = n_members
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        first = self.n_members * self.random_state
+        self.members_ = [
+            clone(self.estimator).set_params(random_state=seed).fit(X)
+            for seed in range(first, first + self.n_members)
+        ]
+        scores = self._member_scores(X)
+        self.means_ = scores.mean(axis=1, keepdims=True)
+        self.scales_ = scores.std(axis=1, keepdims=True)
+        return self
+
+    def score_samples(self, X):
+        return ((self._member_scores(X) - self.means_) / self.scales_).mean(axis=0)
+
+    def _member_scores(self, X):
+        return np.stack([member.score_samples(X) for member in self.members_])
+
+
+class NearestAndDeep(OutlierMixin, BaseEstimator):
+    """Distance to the nearest training row, and half of that to centers of DeepSVDD.
+
+    Each distance is divided by its mean over the training rows, for which the nearest
+    row is another one; that to the centers is the mean over detectors that differ by
+    their seed.
+    """
+
+    def __init__(self, device="auto", n_members=5, random_state=0):
+        self.device = device
+        self.n_members = n_members
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        self.neighbors_ = NearestNeighbors(n_neighbors=1).fit(X)
+        self.mean_ = self.neighbors_.kneighbors()[0].mean()
+        first = self.n_members * self.random_state
+        self.members_ = [
+            DeepSVDD(device=self.device, random_state=seed).fit(X)
+            for seed in range(first, first + self.n_members)
+        ]
+        self.means_ = [center_distances(member, X).mean() for member in self.members_]
+        return self
+
+    def score_samples(self, X):
+        nearest = self.neighbors_.kneighbors(X)[0][:, 0] / self.mean_
+        deep = [
+            center_distances(member, X) / mean
+            for member, mean in zip(self.members_, self.means_, strict=True)
+        ]
+        return -nearest - 0.5 * np.mean(deep, axis=0)
+
+
+def center_distances(detector, X):
+    """Distances to the one center of a DeepSVDD."""
+    sq_distances = detector.radii_[0] ** 2 - detector.score_samples(X)
+    return np.sqrt(sq_distances.clip(min=0))
+
+
+class ScoreOfRival(OutlierMixin, BaseEstimator):
+    """Score rows by what decides the other way: the higher, the more abnormal.
+
+    So do classifiers whose positive class is the anomaly, and PyOD and DeepOD.
+
+    Parameters
+    ----------
+    make : callable
+        Makes the rival from a number of features and a seed.
+
+    random_state : int, default=0
+        The seed. Rivals that draw from global streams find them seeded.
+    """
+
+    def __init__(self, make, random_state=0):
+        self.make = make
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        with all_streams_seeded(self.random_state):
+            self.rival_ = self.make(X.shape[1], self.random_state)
+            self.rival_.fit(X, y)
+        return self
+
+    def score_samples(self, X):
+        with all_streams_seeded(self.random_state):  # DeepOD draws here too
+            return -self.rival_.decision_function(X)
+
+
+@contextmanager
+def all_streams_seeded(seed):
+    """Seed the global streams of Python, numpy and torch, and restore them after."""
+    python, legacy = random.getstate(), np.random.get_state()
+    try:
+        with seeded(seed, torch.device("cpu")):
+            random.seed(seed)
+            np.random.seed(seed)
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(legacy)
+
+
+def logistic_regression(n_features, seed):
+    """Anomalies against the rest, both with the same weight in the loss."""
+    return LogisticRegression(C=1e-3, class_weight="balanced", max_iter=1000)
+
+
+def gradient_boosting(n_features, seed):
+    """Anomalies against the rest, both with the same weight in the loss.
+
+    Large leaves and splits that see a part of the features keep it from learning a few
+    anomalies by heart.
+    """
+    return HistGradientBoostingClassifier(
+        class_weight="balanced",
+        min_samples_leaf=50,
+        max_features=0.3,
+        random_state=seed,
+    )
+
+
+# PyOD and DeepOD with their own networks; what is set here is as ours.
+PEER_EPOCHS = 30
+PEER_BATCH_SIZE = 128
+
+
+def pyod_deep_svdd(n_features, seed):
+    module = importlib.import_module("pyod.models.deep_svdd")
+    return module.DeepSVDD(
+        n_features,
+        epochs=PEER_EPOCHS,
+        batch_size=PEER_BATCH_SIZE,
+        verbose=0,
+        random_state=seed,
+    )
+
+
+def deepod_detector(name, n_features, seed):
+    module = importlib.import_module("deepod.models.tabular")
+    return getattr(module, name)(
+        epochs=PEER_EPOCHS,
+        batch_size=PEER_BATCH_SIZE,
+        device="cpu",
+        verbose=0,
+        random_state=seed,
+    )
+
+
+def can_run(make):
+    """Whether a rival's package, and all that it needs, is installed."""
+    with all_streams_seeded(0):
+        try:
+            make(2, 0)
+        except ImportError:
+            return False
+    return True

@@ -9,18 +9,34 @@ from PIL import Image
 from skorch.callbacks import Callback
 
 from benchmarks.__main__ import parse
+from benchmarks.cifar10 import FlipAndCrop
 from benchmarks.datasets import (
     DATA_VARIABLE,
+    adbench_names,
     gaussian_noise,
     gray_center,
     load_colored,
     load_letters,
     load_mnist,
+    small_digits_few_labels,
     small_digits_open_set,
     small_digits_task,
+    table_task,
     uniform_noise,
 )
-from benchmarks.methods import MaximumProbability, fit_classifier, novelty_figures
+from benchmarks.methods import (
+    MaximumProbability,
+    MeanOfSeeds,
+    NeighborDistance,
+    ScoreOfRival,
+    can_run,
+    check_finished,
+    fit_classifier,
+    fit_exposed,
+    gradient_boosting,
+    logistic_regression,
+    novelty_figures,
+)
 from benchmarks.report import (
     BLOCK,
     FRONT_PAGE,
@@ -34,14 +50,16 @@ from benchmarks.results import Results
 from benchmarks.tables import (
     TABLES,
     deep_svdd,
+    exposure,
+    exposure_cifar10,
     loss_curves,
     mchad,
     mchad_cifar10,
     multi_radius,
     quickstart,
     speed,
+    tabular,
 )
-from benchmarks.tables.mchad_cifar10 import FlipAndCrop
 from sk_hypersphere import DeepSVDD, MCHADClassifier
 
 
@@ -165,6 +183,17 @@ def test_novelties_among_small_digits_are_in_the_test_only():
     assert set(task.y_test[task.is_known]) == {0, 1, 2}
     assert set(task.y_test[~task.is_known]) == {3, 4, 5, 8, 9}
     assert len(task.x_train) + len(task.x_test) + len(task.examples) == 1797
+
+
+def test_anomalies_that_are_shown_are_not_tested():
+    task = small_digits_few_labels((0, 1), n_labelled=5, seed=0)
+    without = small_digits_task((0, 1), seed=0)
+    trained, tested = (
+        {image.tobytes() for image in images} for images in (task.x_train, task.x_test)
+    )
+    assert task.is_labelled.sum() == 5 and not trained & tested
+    np.testing.assert_array_equal(task.x_train[~task.is_labelled], without.x_train)
+    assert np.sum(~task.is_normal) == np.sum(~without.is_normal) - 5
 
 
 def test_half_of_the_known_small_digits_is_trained_on():
@@ -535,6 +564,125 @@ def test_an_interrupted_network_goes_on_as_if_nothing_had_happened(tmp_path):
     assert mchad_cifar10.seconds_trained(resumed) > 0
 
 
+def exposure_rows(**values):
+    """Rows of two seeds, one digit each, by method and number of letters."""
+    return [
+        {
+            "digit": "5",
+            "method": method,
+            "exposure": str(count),
+            "seed": seed,
+            "epochs": "default",
+            "auroc": str(value),
+        }
+        for method, by_count in values.items()
+        for count, value in by_count.items()
+        for seed in "01"
+    ]
+
+
+def test_letters_are_drawn_by_the_seed_and_more_include_fewer():
+    letters = np.arange(100)
+    few, many, other = (
+        exposure.draw_letters(letters, count, seed)
+        for count, seed in ((8, 0), (32, 0), (32, 1))
+    )
+    assert len(few) == 8 and len({*many}) == 32
+    assert {*few} < {*many} and {*many} != {*other}
+
+
+def test_every_number_of_letters_is_tried_with_every_seed():
+    curves = [
+        fit
+        for fit in exposure.plan(exposure.FULL_SIZE, n_seeds=3)
+        if fit.method == "`HSC()`" and fit.exposure < exposure.FULL_SIZE.n_letters
+    ]
+    assert len(curves) == len({*curves}) == 3 * 3 * 6
+
+
+def test_a_curve_passes_where_it_stays_above():
+    by_count = {0: [90], 1: [96], 8: [94], 32: [95.5, 96.5], 128: [97]}
+    assert exposure.passing_count(by_count, rival=95) == "32"
+    assert exposure.passing_count(by_count, rival=93) == "1"
+    assert exposure.passing_count(by_count, rival=80) == "0"
+    assert exposure.passing_count(by_count, rival=97) == "not reached"
+
+
+def test_numbers_of_letters_stand_in_the_order_of_their_size():
+    counts = {1024: 99, 0: 50, 8: 97, 10_000: 99.5}
+    rows = exposure_rows(**{"`HSC()`": counts, "`DeepSVDD()`": {0: 95}})
+    page = exposure.render(rows)
+    assert "| letters shown | 0 | 8 | 1,024 |" in page
+    assert "| `HSC()` | 50.0 ± 0.0 | 97.0 ± 0.0 | 99.0 ± 0.0 |" in page
+    assert "| `DeepSVDD()`, 95.0 | 8 |" in page
+    assert "| mean | 95.0 | 99.5 |" in page
+
+
+def test_the_curves_are_drawn_as_far_as_they_are_known(tmp_path, monkeypatch):
+    picture = tmp_path / "exposure.png"
+    monkeypatch.setattr(exposure, "PICTURE", picture)
+    exposure.draw(exposure_rows(**{"`HSC()`": {10_000: 99}}))
+    assert not picture.exists()
+    exposure.draw(exposure_rows(**{"`HSC()`": {0: 90, 8: 97, 10_000: 99}}))
+    assert picture.exists()
+
+
+def test_the_published_numbers_stand_beside_ours():
+    row = {"method": "HSC", "seed": "0", "epochs": "200", "device": "GPU"}
+    rows = [row | {"class": name, "auroc": "96.5"} for name in exposure_cifar10.CLASSES]
+    page = exposure_cifar10.render(rows)
+    assert "| cat | 89.8 | 96.5 |" in page
+    assert "| mean | 95.9 | 96.5 |" in page and "Deep SAD" not in page
+    assert "| mean | 95.9 |  |" in exposure_cifar10.render(rows[:9])
+
+
+def test_published_means_are_those_of_the_classes():
+    for method, published in exposure_cifar10.PUBLISHED_MEANS.items():
+        values = [line[method] for line in exposure_cifar10.PUBLISHED.values()]
+        assert np.mean(values) == pytest.approx(published, abs=0.1)
+
+
+def test_the_learning_rate_falls_in_two_steps():
+    rates = [exposure_cifar10.two_steps(n_done, 200) for n_done in (0, 99, 100, 150)]
+    assert rates == pytest.approx([1e-3, 1e-3, 1e-4, 1e-5])
+
+
+def test_the_published_network_takes_images_of_cifar():
+    encoder = exposure_cifar10.make_encoder((3, 32, 32), 256).eval()
+    images = torch.full((2, 3, 32, 32), 200.0)
+    assert encoder(images).shape == (2, 256)
+    n_weights = sum(weights.numel() for weights in encoder.parameters())
+    assert n_weights == 1_440_512
+
+
+def test_pixels_are_noisy_in_training_only():
+    noise, images = exposure_cifar10.PixelNoise(), torch.zeros(10, 3, 32, 32)
+    assert noise.train()(images).std().item() == pytest.approx(0.255, rel=0.05)
+    assert torch.equal(noise.eval()(images), images)
+
+
+@pytest.mark.parametrize("method", ["HSC", "BCE", "Deep SAD"])
+def test_an_interrupted_detector_goes_on_as_if_nothing_had_happened(method, tmp_path):
+    random_state = np.random.RandomState(0)
+    images = random_state.randint(256, size=(32, 3, 8, 8)).astype(np.uint8)
+
+    def fit(path, *callbacks):
+        size = exposure_cifar10.SMOKE
+        detector = exposure_cifar10.make_detector(method, size, path, "cpu", seed=0)
+        detector.set_params(callbacks=[*detector.callbacks, *callbacks], verbose=0)
+        fit_exposed(detector, images[:24], images[24:])
+        check_finished(detector, size.epochs)
+        return detector
+
+    straight = fit(tmp_path / "straight")
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path / "interrupted", interrupt_in_epoch(3))
+    resumed = fit(tmp_path / "interrupted")
+    np.testing.assert_array_equal(
+        resumed.score_samples(images), straight.score_samples(images)
+    )
+
+
 def test_only_tables_with_a_small_run_have_one(capsys):
     assert parse(["mchad-cifar10", "--smoke"]).smoke
     for arguments in (["--smoke"], ["speed", "--smoke"]):
@@ -587,3 +735,237 @@ def test_values_of_a_curve_stand_below_their_distances():
     ]
     *_, last = loss_curves.render(rows).splitlines()
     assert last == "| L | 0.00 | 2.00 | 4.00 | 6.00 | 8.00 |"
+
+
+def save_table(folder, name, n_normal, n_anomalies):
+    """A table of one feature, which tells rows apart: below 0 in anomalies."""
+    (folder / "adbench").mkdir(exist_ok=True)
+    X = np.concatenate([np.arange(n_normal), -1 - np.arange(n_anomalies)])[:, None]
+    np.savez(folder / "adbench" / f"{name}.npz", X=X.astype(np.float32), y=X[:, 0] < 0)
+
+
+@pytest.fixture
+def tables(tmp_path, monkeypatch):
+    """A folder with two tables of 100 rows, 20 of them anomalies."""
+    for name in ("b", "a"):
+        save_table(tmp_path, name, n_normal=80, n_anomalies=20)
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
+
+
+def test_tables_are_found_in_the_folder(tables):
+    assert adbench_names() == ["a", "b"]
+
+
+def test_a_table_is_split_by_the_share_of_anomalies(tables):
+    task = table_task("a", seed=0, labelled_share=0.1)
+    assert task.x_train.shape == (60, 1) and task.x_test.shape == (40, 1)
+    assert (task.x_train < 0).sum() == 12 and (~task.is_normal).sum() == 8
+    assert not {*task.x_train[:, 0]} & {*task.x_test[:, 0]}
+    np.testing.assert_array_equal(task.is_normal, task.x_test[:, 0] >= 0)
+
+
+def test_normal_rows_of_a_table_are_trained_on_without_labels(tables):
+    task = table_task("a", seed=0)
+    assert task.x_train.shape == (48, 1) and (task.x_train >= 0).all()
+    assert not task.is_labelled.any()
+
+
+@pytest.mark.parametrize(("share", "n_labelled"), [(0.01, 1), (0.25, 3), (1.0, 12)])
+def test_a_share_of_the_anomalies_is_labelled(tables, share, n_labelled):
+    task = table_task("a", seed=0, labelled_share=share)
+    assert task.is_labelled.sum() == n_labelled
+    assert (task.x_train[task.is_labelled] < 0).all()
+
+
+def test_the_test_rows_of_a_table_do_not_depend_on_the_labels(tables):
+    tests = [table_task("a", 0, share).x_test for share in (None, 0.01, 0.1)]
+    for x_test in tests[1:]:
+        np.testing.assert_array_equal(x_test, tests[0])
+
+
+def test_seeds_split_a_table_differently(tables):
+    first, other = (table_task("a", seed).x_test for seed in (0, 1))
+    assert {*first[:, 0]} != {*other[:, 0]}
+    np.testing.assert_array_equal(table_task("a", 0).x_test, first)
+
+
+def test_of_a_large_table_some_rows_are_drawn(tables):
+    task = table_task("a", seed=0, labelled_share=0.1, max_rows=50)
+    assert len(task.x_train) + len(task.x_test) == 50
+
+
+def test_labelled_anomalies_do_not_move_the_scaler(tables):
+    task = tabular.standardize(table_task("a", seed=0, labelled_share=1.0))
+    unlabelled = task.x_train[~task.is_labelled]
+    assert unlabelled.mean() == pytest.approx(0, abs=1e-12)
+    assert unlabelled.std() == pytest.approx(1)
+    assert task.x_train[task.is_labelled].max() < unlabelled.min()
+
+
+def test_methods_are_told_about_labelled_rows_in_their_own_words(tables):
+    task = table_task("a", seed=0, labelled_share=0.25)
+    (X,) = tabular.training_rows(task, labels=None)
+    assert len(X) == 60 - 3
+    X, y = tabular.training_rows(task, labels=(-1, 1))
+    assert len(X) == 60
+    np.testing.assert_array_equal(y == -1, task.is_labelled)
+    assert set(y) == {-1, 1}
+
+
+@pytest.mark.parametrize("labelled", tabular.SHARES)
+def test_every_method_scores_the_rows_of_a_table(tables, labelled):
+    share = tabular.SHARES[labelled]
+    task = tabular.standardize(table_task("a", seed=0, labelled_share=share))
+    for name, method in tabular.methods_of(labelled).items():
+        if name not in tabular.PEERS:
+            detector = method.make("cpu", 0)
+            detector.fit(*tabular.training_rows(task, method.labels))
+            scores = detector.score_samples(task.x_test)
+            assert scores.shape == (40,) and np.isfinite(scores).all(), name
+
+
+def test_an_interrupted_table_is_not_measured_twice(tables, results, monkeypatch):
+    monkeypatch.setattr(tabular, "SMOKE", tabular.Size(("a", "b"), 1, max_rows=100))
+    options = parse(["tabular", "--smoke", "--only", "nei", "--device", "cpu"])
+    tabular.run(results, options)
+    rows = [*results.rows]
+    assert len(rows) == 2 * 4  # tables, and normal rows only or one of three shares
+    assert {row["method"] for row in rows} == {"5 neighbours"}
+    tabular.run(results, options)
+    assert results.rows == rows
+
+
+def test_scores_of_seeds_count_alike_whatever_their_unit():
+    class Detector(NeighborDistance):
+        def __init__(self, n_neighbors=1, random_state=0):
+            super().__init__(n_neighbors)
+            self.random_state = random_state
+
+        def score_samples(self, X):
+            return super().score_samples(X) * 10.0**self.random_state
+
+    X = np.random.RandomState(0).standard_normal((30, 2))
+    many = MeanOfSeeds(Detector(n_neighbors=2), random_state=1).fit(X)
+    assert [member.random_state for member in many.members_] == [5, 6, 7, 8, 9]
+    one = Detector(n_neighbors=2, random_state=5).fit(X)
+    scores = one.score_samples(X)
+    expected = (scores - scores.mean()) / scores.std()
+    np.testing.assert_allclose(many.score_samples(X), expected)
+
+
+@pytest.mark.parametrize("make", [logistic_regression, gradient_boosting])
+def test_a_classifier_of_anomalies_scores_them_lower(make):
+    X = np.arange(100.0)[:, None]
+    rival = ScoreOfRival(make).fit(X, X[:, 0] > 80)
+    normal, abnormal = rival.score_samples([[10.0], [95.0]])
+    assert normal > abnormal
+
+
+def test_rivals_draw_the_same_and_leave_the_global_streams_alone():
+    class Drawing:
+        def __init__(self, n_features, seed):
+            torch.manual_seed(99)
+
+        def fit(self, X, y):
+            self.drawn = np.random.rand(), torch.rand(1).item()
+
+        def decision_function(self, X):
+            return -np.array([*self.drawn])
+
+    def streams():
+        return np.random.get_state()[1].copy(), torch.get_rng_state().numpy()
+
+    X, before = np.zeros((2, 1)), streams()
+    first, again = (ScoreOfRival(Drawing, 1).fit(X).score_samples(X) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    for state, expected in zip(streams(), before, strict=True):
+        np.testing.assert_array_equal(state, expected)
+
+
+def test_a_peer_without_its_package_cannot_run():
+    def make(n_features, seed):
+        raise ModuleNotFoundError
+
+    assert not can_run(make)
+    assert can_run(logistic_regression)
+
+
+def table_rows(labelled, seeds="0", **aurocs):
+    """Rows of tables A, b and so on, by method."""
+    return [
+        {
+            "labelled": labelled,
+            "table": table,
+            "method": method,
+            "seed": seed,
+            "auroc": str(auroc),
+            "seconds": "2",
+        }
+        for method, values in aurocs.items()
+        for table, auroc in zip("Abc", values, strict=False)
+        for seed in seeds
+    ]
+
+
+def test_a_mean_over_tables_waits_for_all_of_them():
+    rows = table_rows("5 %", seeds="01", m=(90, 80))
+    assert tabular.mean_cell(rows, "5 %", "m") == "85.0 ± 0.0"
+    assert tabular.mean_cell(rows[:-1], "5 %", "m") == "85.0"
+    assert tabular.mean_cell(rows, "1 %", "m") == ""
+
+
+def test_tables_stand_below_each_other_with_their_mean():
+    rows = table_rows("5 %", m=(90, 80), n=(70, 60))
+    page = tabular.tables_table(rows, "5 %", ["n", "m", "absent"])
+    assert page.splitlines() == [
+        "| table | n | m |",
+        "| --- | ---: | ---: |",
+        "| A | 70.0 | 90.0 |",
+        "| b | 60.0 | 80.0 |",
+        "| mean | 65.0 | 85.0 |",
+    ]
+
+
+def test_shares_of_labelled_anomalies_stand_beside_each_other():
+    rows = [
+        *table_rows(tabular.NORMAL_ROWS, **{tabular.SVDD: (99, 99)}),
+        *table_rows("1 %", **{tabular.SVDD: (70, 60)}),
+        *table_rows("10 %", **{tabular.SVDD: (90, 80)}),
+    ]
+    *_, last = tabular.shares_table(rows).splitlines()
+    assert last == "| `DeepSVDD()` | 65.0 |  | 85.0 | 2.00 |"
+
+
+def test_wins_are_counted_by_table():
+    rows = table_rows(
+        tabular.NORMAL_ROWS,
+        **{
+            tabular.SVDD_MEAN: (90, 80, 70),
+            tabular.NEIGHBORS: (85, 80, 75),
+            tabular.NEAREST: (89, 79, 69),
+        },
+    )
+    page = tabular.render(rows)
+    assert (
+        "Of 3 tables, mean of 5 `DeepSVDD()` is above 5 neighbours on 1 (+0.0 on "
+        "average) and above nearest row on 3 (+1.0 on average)."
+    ) in page
+
+
+def test_peers_that_were_not_measured_are_named():
+    rows = table_rows(tabular.NORMAL_ROWS, **{tabular.PYOD_SVDD: (90, 80)})
+    assert tabular.render(rows).endswith(
+        "Not installed where this was measured: DeepOD DeepSVDD, DeepOD DeepSAD."
+    )
+
+
+def test_the_summary_of_tables_has_a_column_for_each_protocol():
+    rows = [
+        *table_rows(tabular.NORMAL_ROWS, **{tabular.SVDD: (99, 99)}),
+        *table_rows("5 %", **{tabular.SVDD: (70, 60), tabular.SAD: (90, 80)}),
+    ]
+    assert tabular.render_summary(rows).splitlines()[2:] == [
+        "| `DeepSVDD()` | 99.0 |  | 65.0 |  |",
+        "| `DeepSAD()` |  |  | 85.0 |  |",
+    ]
+    assert "python -m benchmarks tabular" in tabular.render_summary([])

@@ -5,6 +5,8 @@ A table that draws has its file in PICTURE.
 
 from benchmarks.tables import (
     deep_svdd,
+    exposure,
+    exposure_cifar10,
     finch,
     loss_curves,
     mchad,
@@ -12,6 +14,7 @@ from benchmarks.tables import (
     multi_radius,
     quickstart,
     speed,
+    tabular,
 )
 
 TABLES = {
@@ -22,6 +25,9 @@ TABLES = {
         multi_radius,
         mchad,
         mchad_cifar10,
+        exposure,
+        exposure_cifar10,
+        tabular,
         finch,
         speed,
         loss_curves,

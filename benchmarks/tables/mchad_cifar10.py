@@ -1,14 +1,20 @@
 """CIFAR-10 with a wide residual network: two rows of the MCHAD poster, on a GPU."""
 
 import math
-import os
+from functools import partial
 from typing import NamedTuple
 
 import torch
-from skorch.callbacks import Callback
-from skorch.history import History
 from torch import nn
 
+from benchmarks.cifar10 import (
+    Checkpoint,
+    FlipAndCrop,
+    LearningRate,
+    NormalizeColors,
+    device_name,
+    seconds_trained,
+)
 from benchmarks.datasets import (
     Split,
     gaussian_noise,
@@ -19,7 +25,6 @@ from benchmarks.datasets import (
 from benchmarks.methods import POSTER_MODELS, fit_classifier, novelty_rows
 from benchmarks.report import column, select, unique
 from benchmarks.tables.mchad import add_row, auroc_table, figures_table
-from sk_hypersphere._checks import resolve_device
 from sk_hypersphere.modules import WideResNet
 
 NAME = "mchad-cifar10"
@@ -127,7 +132,7 @@ def make_model(name, size, path, device, seed):
         lr=LEARNING_RATE,
         weight_decay=5e-5,
         callbacks=[
-            CosineAnnealing(LEARNING_RATE, size.epochs),
+            LearningRate(partial(half_cosine, n_epochs=size.epochs)),
             Checkpoint(path, size.epochs),
         ],
         device=device,
@@ -137,6 +142,12 @@ def make_model(name, size, path, device, seed):
     )
 
 
+def half_cosine(n_done, n_epochs):
+    """The learning rate, which falls from its start to 0, by the epochs done."""
+    share = n_done / n_epochs
+    return LEARNING_RATE * (1 + math.cos(math.pi * share)) / 2
+
+
 def make_encoder(input_shape, n_components, **params):
     """Augment and normalize, then the wide residual network."""
     return nn.Sequential(
@@ -144,114 +155,6 @@ def make_encoder(input_shape, n_components, **params):
         NormalizeColors(),
         WideResNet(input_shape, n_components, dropout=0.3, **params),
     )
-
-
-class NormalizeColors(nn.Module):
-    """CIFAR-10's channels to mean 0 and variance 1."""
-
-    def __init__(self):
-        super().__init__()
-        mean, std = [125.3, 123.0, 113.9], [63.0, 62.1, 66.7]
-        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1))
-        self.register_buffer("std", torch.tensor(std).view(3, 1, 1))
-
-    def forward(self, x):
-        return (x - self.mean) / self.std
-
-
-class FlipAndCrop(nn.Module):
-    """In training, shift each image at random, and mirror every other one.
-
-    Shifts are up to `padding` pixels, independent in both directions, and what comes
-    into view is black. In evaluation mode images stay as they are.
-    """
-
-    def __init__(self, padding=4):
-        super().__init__()
-        self.padding = padding
-
-    def forward(self, x):
-        if not self.training:
-            return x
-        n, n_channels, height, width = x.shape
-        draw = {"size": (n, 1), "device": x.device}
-        top = torch.randint(2 * self.padding + 1, **draw)
-        left = torch.randint(2 * self.padding + 1, **draw)
-        is_flipped = torch.randint(2, **draw).bool()
-        columns = torch.arange(width, device=x.device)
-        columns = left + torch.where(is_flipped, columns.flip(0), columns)  # (n, w)
-        rows = top + torch.arange(height, device=x.device)  # (n, h)
-        padded = nn.functional.pad(x, [self.padding] * 4)
-        return padded[
-            torch.arange(n, device=x.device)[:, None, None, None],
-            torch.arange(n_channels, device=x.device)[:, None, None],
-            rows[:, None, :, None],
-            columns[:, None, None, :],
-        ]
-
-
-class CosineAnnealing(Callback):
-    """Learning rate that falls from its start to 0, from epoch to epoch.
-
-    It follows from the number of epochs in the history alone, and so goes on where an
-    interrupted training does. skorch's LRScheduler listens to every batch.
-    """
-
-    def __init__(self, lr, n_epochs):
-        self.lr = lr
-        self.n_epochs = n_epochs
-
-    def on_epoch_begin(self, net, **kwargs):
-        share = (len(net.history) - 1) / self.n_epochs
-        for group in net.optimizer_.param_groups:
-            group["lr"] = self.lr * (1 + math.cos(math.pi * share)) / 2
-
-
-class Checkpoint(Callback):
-    """Keep all that training depends on after each epoch; go on from it if it is there.
-
-    On the CPU an interrupted training ends with the same weights as another.
-    """
-
-    def __init__(self, path, n_epochs):
-        self.path = path
-        self.n_epochs = n_epochs
-
-    def on_epoch_end(self, net, **kwargs):
-        unfinished = self.path.with_suffix(".tmp")
-        state = {
-            "module": net.module_.state_dict(),
-            "optimizer": net.optimizer_.state_dict(),
-            "history": [*net.history],
-            "order": net.iterator_train__random_state.get_state(),
-            "stream": torch.get_rng_state(),
-            "cuda_streams": torch.cuda.get_rng_state_all(),
-        }
-        self.path.parent.mkdir(exist_ok=True)
-        torch.save(state, unfinished)
-        os.replace(unfinished, self.path)  # at once, so that no half is ever read
-
-    def on_train_begin(self, net, **kwargs):
-        if self.path.exists():
-            # Our own file: it holds numpy's random state, more than weights.
-            state = torch.load(self.path, map_location="cpu", weights_only=False)
-            net.module_.load_state_dict(state["module"])
-            net.optimizer_.load_state_dict(state["optimizer"])
-            net.history = History(state["history"])
-            net.iterator_train__random_state.set_state(state["order"])
-            torch.set_rng_state(state["stream"])
-            torch.cuda.set_rng_state_all(state["cuda_streams"])
-        net.max_epochs = self.n_epochs - len(net.history)
-
-
-def seconds_trained(model):
-    """Seconds of all epochs, those before an interruption too."""
-    return sum(epoch["dur"] for epoch in model.net_.history)
-
-
-def device_name(device):
-    device = resolve_device(device)
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
 
 
 def render(rows):

@@ -11,7 +11,11 @@ from sklearn.metrics import adjusted_rand_score, roc_auc_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import OneClassSVM
 
-from benchmarks.datasets import small_digits_open_set, small_digits_task
+from benchmarks.datasets import (
+    small_digits_few_labels,
+    small_digits_open_set,
+    small_digits_task,
+)
 from benchmarks.methods import (
     OUTLIER,
     auroc,
@@ -23,8 +27,10 @@ from benchmarks.report import column, markdown_table, mean_and_spread, select, u
 from benchmarks.results import FOLDER
 from sk_hypersphere import (
     FINCH,
+    HSC,
     CACClassifier,
     CenterLossClassifier,
+    DeepSAD,
     DeepSVDD,
     IILossClassifier,
     MCHADClassifier,
@@ -38,6 +44,7 @@ DESCRIPTION = "Digits of 8 x 8 pixels: all estimators and rivals."
 NORMAL_DIGITS = (0, 1, 3)
 KNOWN_DIGITS = (0, 1, 2, 3, 4, 5)
 EXAMPLE_DIGITS = (6, 7)  # anomalies to train on; 8 and 9 are new in the test
+N_LABELLED = 8  # anomalies of all kinds that are shown, in the task with few labels
 N_SEEDS = 5
 N_OPEN_SEEDS = 3  # classifiers take most of the time
 PICTURE = FOLDER / f"{NAME}.png"
@@ -46,6 +53,7 @@ N_SPHERES = 4  # more would hide the samples
 SHOWN = "DeepSVDD(multi_radius=True), images"
 
 DETECTION, CLUSTERING = "AUROC", "adjusted Rand index"
+FEW_LABELS = "AUROC with few labels"
 CLASSIFICATION = ("accuracy", "AUROC of novelties", "OSCR")
 
 
@@ -59,6 +67,10 @@ def run(results, options):
                 measure_detector(results, method, detector, task, seed)
             if method == SHOWN and seed == 0 and options.only in method:
                 draw(detector, task)
+        few = small_digits_few_labels(NORMAL_DIGITS, N_LABELLED, seed)
+        for method, detector in make_semi_supervised(seed, options.device).items():
+            if options.only in method:
+                measure_semi_supervised(results, method, detector, few, seed)
     for seed in range(options.seeds or N_OPEN_SEEDS):
         open_set = small_digits_open_set(KNOWN_DIGITS, EXAMPLE_DIGITS, seed)
         for method, classifier in make_classifiers(seed, options.device).items():
@@ -78,6 +90,9 @@ def render(rows):
             "AUROC in percent, mean ± standard deviation over "
             f"{n_seeds} random halves of the normal images:",
             _render_measure(select(rows, measure=DETECTION), "AUROC", 100, 1),
+            f"The same with {N_LABELLED} anomalies of all kinds shown in training, and "
+            "left out of the test:",
+            _render_measure(select(rows, measure=FEW_LABELS), "AUROC", 100, 1),
             f"Classify and detect, in percent over {n_open_seeds} random halves: 0 to "
             "5 are known, 8 and 9 are new in the test, 6 and 7 are example anomalies "
             "for `outlier_label=-1`:",
@@ -102,6 +117,27 @@ def make_detectors(seed, device):
         "IsolationForest": on_rows(IsolationForest(random_state=seed)),
         "OneClassSVM": on_rows(OneClassSVM()),
         "PCA and 5 nearest neighbours": pca_and_neighbors(32),
+    }
+
+
+class LinearDetector(LogisticRegression):
+    """Logistic regression of normal samples, +1, against anomalies, -1."""
+
+    def score_samples(self, X):
+        return self.decision_function(X)
+
+
+def make_semi_supervised(seed, device):
+    """Detectors of images that learn from a few anomalies, by their names."""
+    params = {"device": device, "random_state": seed}
+    return {
+        "HSC(), rows": on_rows(HSC(**params)),
+        "DeepSAD(), rows": on_rows(DeepSAD(**params)),
+        "HSC(), images": HSC(**params),
+        "DeepSAD(), images": DeepSAD(**params),
+        "LogisticRegression": on_rows(
+            LinearDetector(max_iter=1000, class_weight="balanced")
+        ),
     }
 
 
@@ -145,6 +181,20 @@ def measure_detector(results, method, detector, task, seed):
         epochs=_epochs(detector),
         value=f"{auroc(task, detector.score_samples(task.x_test)) / 100:.4f}",
         clusters=len(getattr(_last_step(detector), "centers_", [])) or "",
+        seconds=f"{seconds:.2f}",
+    )
+
+
+def measure_semi_supervised(results, method, detector, task, seed):
+    y = np.where(task.is_labelled, OUTLIER, 1)
+    seconds = seconds_of(detector.fit, task.x_train, y)
+    results.add(
+        measure=FEW_LABELS,
+        method=method,
+        seed=seed,
+        epochs=_epochs(detector),
+        value=f"{auroc(task, detector.score_samples(task.x_test)) / 100:.4f}",
+        clusters="",
         seconds=f"{seconds:.2f}",
     )
 
@@ -215,20 +265,20 @@ def measure_clusterers(results, options):
 
 
 def _render_measure(rows, title, factor, digits):
+    counts_clusters = any(column(rows, "clusters"))
     lines = []
     for method in unique(column(rows, "method")):
         chosen = select(rows, method=method)
         values = [factor * float(value) for value in column(chosen, "value")]
-        clusters = column(chosen, "clusters")
-        lines.append(
-            [
-                _as_code(method),
-                mean_and_spread(values, digits),
-                f"{np.mean([int(k) for k in clusters]):.0f}" if clusters[0] else "",
-                f"{np.mean([float(s) for s in column(chosen, 'seconds')]):.2f}",
-            ]
-        )
-    return markdown_table(["method", title, "clusters", "seconds to fit"], lines)
+        line = [_as_code(method), mean_and_spread(values, digits)]
+        if counts_clusters:
+            clusters = column(chosen, "clusters")
+            mean = f"{np.mean([int(k) for k in clusters]):.0f}" if clusters[0] else ""
+            line.append(mean)
+        seconds = np.mean([float(s) for s in column(chosen, "seconds")])
+        lines.append([*line, f"{seconds:.2f}"])
+    header = ["method", title, *["clusters"] * counts_clusters, "seconds to fit"]
+    return markdown_table(header, lines)
 
 
 def _render_classifiers(rows):

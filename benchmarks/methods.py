@@ -281,6 +281,13 @@ def auroc(task, scores):
     return 100 * roc_auc_score(task.is_normal, scores)
 
 
+def fits(estimator, X, n_members, random_state):
+    """Fits of an estimator that differ by their seed; no two states share one."""
+    first = n_members * random_state
+    seeds = range(first, first + n_members)
+    return [clone(estimator).set_params(random_state=seed).fit(X) for seed in seeds]
+
+
 class MeanOfSeeds(OutlierMixin, BaseEstimator):
     """Average the scores of detectors that differ by their seed.
 
@@ -294,11 +301,7 @@ class MeanOfSeeds(OutlierMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X, y=None):
-        first = self.n_members * self.random_state
-        self.members_ = [
-            clone(self.estimator).set_params(random_state=seed).fit(X)
-            for seed in range(first, first + self.n_members)
-        ]
+        self.members_ = fits(self.estimator, X, self.n_members, self.random_state)
         scores = self._member_scores(X)
         self.means_ = scores.mean(axis=1, keepdims=True)
         self.scales_ = scores.std(axis=1, keepdims=True)
@@ -327,11 +330,8 @@ class NearestAndDeep(OutlierMixin, BaseEstimator):
     def fit(self, X, y=None):
         self.neighbors_ = NearestNeighbors(n_neighbors=1).fit(X)
         self.mean_ = self.neighbors_.kneighbors()[0].mean()
-        first = self.n_members * self.random_state
-        self.members_ = [
-            DeepSVDD(device=self.device, random_state=seed).fit(X)
-            for seed in range(first, first + self.n_members)
-        ]
+        detector = DeepSVDD(device=self.device)
+        self.members_ = fits(detector, X, self.n_members, self.random_state)
         self.means_ = [center_distances(member, X).mean() for member in self.members_]
         return self
 

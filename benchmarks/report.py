@@ -69,6 +69,16 @@ def mean_and_spread(values, digits=1):
     return f"{text} ± {stdev(values):.{digits}f}" if len(values) > 1 else text
 
 
+def mean_of_complete_seeds(rows, name, n_rows):
+    """Mean of a column for each seed that has so many rows, then as above."""
+    by_seed = {}
+    for row in rows:
+        by_seed.setdefault(row["seed"], []).append(float(row[name]))
+    return mean_and_spread(
+        mean(values) for values in by_seed.values() if len(values) == n_rows
+    )
+
+
 def unique(values):
     """Different values in the order in which they first appear."""
     return list(dict.fromkeys(values))

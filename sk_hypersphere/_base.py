@@ -37,7 +37,13 @@ from sk_hypersphere._collapse import (
 from sk_hypersphere._parameters import ParameterDicts
 from sk_hypersphere._pretrain import settle_statistics
 from sk_hypersphere._random import make_seed, seeded
-from sk_hypersphere._skorch import Run, progress_bar, train_net
+from sk_hypersphere._skorch import (
+    LowerLearningRate,
+    Run,
+    Schedule,
+    progress_bar,
+    train_net,
+)
 from sk_hypersphere.modules import MLP, ConvNet, Hypersphere
 
 
@@ -45,16 +51,15 @@ class Plan(NamedTuple):
     """What an estimator trains, and how.
 
     `head` maps embeddings to the output; `loss` is called as ``loss(output, y)``;
-    `max_epochs` and `lr` are numbers, no longer "auto"; `y` are integer labels, (n,),
-    None for 0; `callbacks` are skorch's; `sampler` gives the batches of an epoch and
+    `schedule` is for parameters that are "auto"; `y` are integer labels, (n,), None for
+    0; `callbacks` are skorch's; `sampler` gives the batches of an epoch and
     `transform` changes their samples; `held_out` are the indices of samples that are
     not trained on.
     """
 
     head: nn.Module
     loss: nn.Module
-    max_epochs: int
-    lr: float
+    schedule: Schedule
     y: np.ndarray | None = None
     callbacks: Sequence = ()
     sampler: Callable = shuffled
@@ -195,19 +200,25 @@ class BaseHypersphere(
         before = embedding_variance(encoder, X, run.device)
         plan = self._plan(encoder, head, X, y, run)
         rows = Rows(X, plan.y, run.device)
-        run.bar.total += plan.max_epochs
+        max_epochs = self._auto("max_epochs", plan.schedule.max_epochs)
+        lowers = plan.schedule.lowers and self._auto("lr", None) is None
+        run.bar.total += max_epochs
         net = train_net(
             Hypersphere(encoder, plan.head).to(run.device),
             plan.loss,
             rows.without(plan.held_out),
             run,
-            max_epochs=plan.max_epochs,
+            max_epochs=max_epochs,
             batch_size=self.batch_size,
-            lr=plan.lr,
+            lr=self._auto("lr", plan.schedule.lr),
             weight_decay=self.weight_decay,
             sampler=plan.sampler,
             transform=plan.transform,
-            callbacks=[*plan.callbacks, *deepcopy(self.callbacks or ())],
+            callbacks=[
+                *plan.callbacks,
+                *[LowerLearningRate()] * lowers,
+                *deepcopy(self.callbacks or ()),
+            ],
             net_params=self.net_params,
         )
         self.net_ = net

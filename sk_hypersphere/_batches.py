@@ -224,7 +224,7 @@ def with_outliers(y, batch_size, random_state, *, ratio):
 
 
 def mix_outliers(X, y):
-    r"""Move each outlier of a batch toward another one, by a random share of the way.
+    r"""Move each outlier of a batch toward another one, or itself, by a random share.
 
     .. math:: x_i + u_i (x_{\pi(i)} - x_i), \qquad u_i \sim U(0, 1)
 
@@ -234,7 +234,7 @@ def mix_outliers(X, y):
     Parameters
     ----------
     X : Tensor of shape (m, ...)
-        Samples, which are changed in place.
+        Samples, outliers last; they are changed in place.
 
     y : ndarray of shape (m,)
         Their labels; those of outliers are below 0.
@@ -244,11 +244,10 @@ def mix_outliers(X, y):
     Tensor of shape (m, ...)
         The same tensor.
     """
-    rows = torch.from_numpy(np.flatnonzero(y < 0)).to(X.device)
-    outliers = X[rows]
-    partners = outliers[torch.randperm(len(rows), device=X.device)]
-    share = torch.rand(len(rows), *[1] * (X.ndim - 1), device=X.device)
-    X[rows] = torch.lerp(outliers, partners, share)
+    outliers = X[np.sum(y >= 0) :]
+    partners = outliers[torch.randperm(len(outliers), device=X.device)]
+    share = torch.rand(len(outliers), *[1] * (X.ndim - 1), device=X.device)
+    outliers.copy_(torch.lerp(outliers, partners, share))
     return X
 
 

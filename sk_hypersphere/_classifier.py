@@ -16,7 +16,7 @@ from torch.nn import functional
 from sk_hypersphere._base import BaseHypersphereScorer, Plan
 from sk_hypersphere._batches import evenly_spaced, shuffled, with_outliers
 from sk_hypersphere._labels import as_labels, is_label, replace_where
-from sk_hypersphere._skorch import LowerLearningRate, auto_epochs
+from sk_hypersphere._skorch import Schedule, auto_epochs
 
 # Example anomalies in the labels of a plan; classes are 0..n_classes-1.
 OUTLIER = -1
@@ -186,10 +186,8 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
         return Plan(
             head=self._make_head(head),
             loss=self._make_loss(y),
+            schedule=Schedule(epochs, lr=1e-3, lowers=True),
             y=y,
-            max_epochs=self._auto("max_epochs", epochs),
-            lr=self._auto("lr", 1e-3),
-            callbacks=[LowerLearningRate()] if self.lr == "auto" else [],
             sampler=self._sampler(),
             held_out=held_out,
         )

@@ -1,12 +1,10 @@
 """Guard against the hypersphere's one failure: everything at one point."""
 
-import warnings
-
 import numpy as np
 from torch import nn
 
 from sk_hypersphere._batches import evenly_spaced, map_batches
-from sk_hypersphere.exceptions import CollapseWarning
+from sk_hypersphere.exceptions import CollapseWarning, warn_caller
 
 # A component whose variance fell to this share of what it was has collapsed. Training
 # shrinks embeddings on purpose; healthy fits keep far more.
@@ -91,9 +89,8 @@ def warn_if_collapsed(diagnostics, encoder):
         if suspects
         else "No layer of it has a bias: weights near 0 are the likely cause."
     )
-    warnings.warn(
+    warn_caller(
         f"The hypersphere collapsed: {symptom}, so that scores say little. Train for "
         f"fewer epochs, with a smaller lr, or with less weight_decay. {blame}",
         CollapseWarning,
-        stacklevel=2,
     )

@@ -6,13 +6,13 @@ import numpy as np
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sk_hypersphere._collapse import relative_spread
 from sk_hypersphere._pretrain import Pretraining
 from sk_hypersphere._semi_supervised import BaseSemiSupervisedDetector
 from sk_hypersphere._skorch import one_sphere_schedule
 from sk_hypersphere._spheres import (
     away_from_zero,
     mean_embedding,
+    member_diagnostics,
     member_sq_distances,
     set_sq_radii,
     sq_radius,
@@ -25,7 +25,7 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
     r"""Deep SVDD that is shown a few anomalies, and pushes them out of the sphere.
 
     An encoder :math:`f` learns to map samples close to a fixed center :math:`c`, and
-    known anomalies away from it. A sample scores
+    example anomalies away from it. A sample scores
 
     .. math::
 
@@ -33,7 +33,7 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
 
     where :math:`R` is the radius of the sphere: the score is positive inside, negative
     outside, and lower the more abnormal. Training minimizes
-    :class:`~sk_hypersphere.losses.DeepSADLoss`: squared distances, and for known
+    :class:`~sk_hypersphere.losses.DeepSADLoss`: squared distances, and for example
     anomalies their inverse. Without labels it is :class:`DeepSVDD`, to the last bit.
 
     Parameters
@@ -50,13 +50,17 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
         Label of the example anomalies in `y`. None means -1 if there are any -1, else
         the larger of exactly two numbers: +1 and -1, 0 and 1, False and True all mean
         what they usually mean. Of the other samples, 0 and False say that nothing is
-        known, all else that they are known to be normal. Texts need to be named here.
-        Labels that do not fit are not used, and a warning says so. For
+        known, all else that they are known to be normal. If no anomaly is known, but
+        some samples are known to be normal, +1, among others, 0, set -1 here, so that
+        +1 is not taken for the larger of two. A single label means no anomaly. Texts
+        need to be named here. Labels that do not fit are not used, and a warning says
+        so. For
         ``scoring="roc_auc"`` give +1 and -1: decisions are the higher the more normal.
 
     outlier_ratio : float, default=1.0
-        Example anomalies in a training batch over its other samples, above 0. All are
-        drawn before one is drawn again: a single one will do.
+        Example anomalies in a training batch over its other samples, above 0, rounded
+        up: there is one at least. Within an epoch, all are drawn before one is drawn
+        again; a single one will do.
 
     mix_anomalies : bool or "auto", default="auto"
         Whether the example anomalies of a batch are moved toward one another by random
@@ -65,7 +69,7 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
         is outnumbered there by normal samples.
 
     center : {"mean", "origin"}, default="mean"
-        Where the center stands: at the mean of the embeddings before training, known
+        Where the center stands: at the mean of the embeddings before training, example
         anomalies aside, or at the origin.
 
     center_epsilon : float, default=0.1
@@ -73,13 +77,15 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
         coordinate at 0 could be met by zero weights, which is a way to collapse.
 
     nu : float, default=0.1
-        Fraction of the training samples, known anomalies aside, left outside the
+        Fraction of the training samples, example anomalies aside, left outside the
         sphere, in (0, 1]: the radius is the (1 - nu) quantile of their distances.
 
     pretrain_epochs : int or "auto", default="auto"
-        Epochs of training as an autoencoder before the center is placed, without the
-        known anomalies. "auto" is 4 where a `decoder` is given, and for this package's
-        encoders of images where no anomalies are known, else 0.
+        Epochs of training as an autoencoder before the center is placed. Example
+        anomalies are left out, but for the statistics of normalization layers and the
+        span of the data. "auto" is 4 where a `decoder` is given, and for this package's
+        encoders of images if there are no example anomalies, which are worth more; else
+        0.
 
     pretrain_lr : float, default=3e-3
         Peak of the learning rate of the autoencoder, which rises for 15 % of the steps
@@ -96,7 +102,7 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
         decoder that the encoders of this package bring.
 
     contamination : float or "auto", default="auto"
-        Fraction of the training samples, known anomalies aside, that `predict` calls
+        Fraction of the training samples, example anomalies aside, that `predict` calls
         anomalies, in (0, 0.5]. It moves `offset_` only. "auto" is the surface of the
         sphere.
 
@@ -112,10 +118,10 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
         encoder: 64 for the MLP, 32 for the ConvNet and for encoders without a default.
 
     max_epochs : int or "auto", default="auto"
-        Epochs of training, after those of the autoencoder. "auto" is as many as have 50
-        batches, of images 150, or as show every known anomaly 5 times if that takes
-        longer, but within 100 epochs: a few are soon learned by heart. Without known
-        anomalies it is as in :class:`DeepSVDD`.
+        Epochs of training, after those of the autoencoder. A few anomalies are soon
+        learned by heart: "auto" is as many as have 50 batches, or 150 of images. If
+        that does not show every example anomaly 5 times, it is as many as do, but at
+        most 100. Without example anomalies it is as in :class:`DeepSVDD`.
 
     batch_size : int, default=128
         Largest number of samples in a training batch that are not labelled as
@@ -123,10 +129,11 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
 
     lr : float or "auto", default="auto"
         Learning rate of Adam. "auto" is 5e-4 for rows; for images it is 1e-3, and 1e-4
-        for the last 30 % of the epochs. It is less in proportion where even one epoch
-        has more batches than "auto" would give `max_epochs`.
-        Without known anomalies it is as in :class:`DeepSVDD`. A number is kept
-        throughout, unless a callback changes it.
+        for the last 30 % of the epochs. If `max_epochs` is "auto" too, it is less in
+        proportion where whole epochs have more batches than that asks for: two epochs
+        of 49 batches in place of 50 batches halve it. Without example anomalies it is
+        as in
+        :class:`DeepSVDD`. A number is kept throughout, unless a callback changes it.
 
     weight_decay : float, default=1e-6
         L2 penalty of the weights, at least 0.
@@ -137,7 +144,9 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
     net_params : dict, default=None
         Parameters of the skorch net that replace ours; each is also ``net__NAME``.
         ``net__train_split=ValidSplit(5, stratified=True)`` keeps both kinds of samples
-        in the part that early stopping looks at.
+        in the part that early stopping looks at, in their own proportion. Another
+        ``iterator_train`` makes its own batches, without `outlier_ratio` and
+        `mix_anomalies`.
 
     callbacks : list of skorch callbacks, default=None
         Called in training, not in pre-training. They are copied.
@@ -178,7 +187,7 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
         training, in squared units; "collapsed_components", the share of components
         whose variance fell to a millionth; "n_example_anomalies", how many samples were
         taken for such; "n_distinct_scores" of the training samples; and,
-        of those that are not known anomalies, "mean_sq_distance" to the center and
+        of those that are not example anomalies, "mean_sq_distance" to the center and
         "distance_spread", the standard deviation of the distances over their mean.
 
     input_shape_ : tuple of int
@@ -321,10 +330,7 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
 
         self.centers_ = module.head.centers.numpy(force=True).copy()
         self.radii_ = np.sqrt(sq_radii)
-        self.diagnostics_ |= {
-            "mean_sq_distance": float(sq_distances.mean()),
-            "distance_spread": relative_spread(np.sqrt(sq_distances)),
-        }
+        self.diagnostics_ |= member_diagnostics(sq_distances)
         super()._keep(rows, plan)
 
     def _score(self, output):

@@ -16,15 +16,15 @@ from sklearn.utils.validation import (
 
 from sk_hypersphere._base import BaseHypersphereDetector, Plan
 from sk_hypersphere._batches import map_batches
-from sk_hypersphere._collapse import relative_spread
 from sk_hypersphere._finch import FINCH
 from sk_hypersphere._pretrain import Pretraining
-from sk_hypersphere._skorch import AfterEpoch, LowerLearningRate, one_sphere_schedule
+from sk_hypersphere._skorch import AfterEpoch, Schedule, one_sphere_schedule
 from sk_hypersphere._spheres import (
     away_from_zero,
     cluster_means,
     cluster_sq_radii,
     mean_embedding,
+    member_diagnostics,
     member_sq_distances,
     nearest_center,
     set_sq_radii,
@@ -101,7 +101,8 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
 
     warm_up_epochs : int, default=10
         Epochs of soft-boundary training with radii of 0 before the first estimate.
-        From then on radii are estimated once an epoch, from all members.
+        From then on radii are estimated once an epoch, from all members; if training
+        ends before, only after it.
 
     center_epsilon : float, default=0.1
         Least magnitude of the coordinates of a center, at least 0. A coordinate at 0
@@ -345,22 +346,17 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
             callbacks = [AfterEpoch(update, self.warm_up_epochs)]
         else:
             loss, callbacks = OneClassLoss(), []
-        max_epochs, lr, lowers = self._schedule(len(X), pretrain_epochs)
-        if lowers and self.lr == "auto":
-            callbacks.append(LowerLearningRate())
         return Plan(
             head=head,
             loss=loss,
+            schedule=self._schedule(len(X), pretrain_epochs),
             y=labels,
-            max_epochs=self._auto("max_epochs", max_epochs),
-            lr=self._auto("lr", lr),
             callbacks=callbacks,
         )
 
     def _schedule(self, n_samples, pretrain_epochs):
-        """Epochs, learning rate, and whether it is lowered, if "auto"."""
         if self.multi_radius:
-            return 1, 1e-5, False  # the spheres are in place: training moves little
+            return Schedule(1, lr=1e-5)  # the spheres are in place: it moves little
         return one_sphere_schedule(n_samples, self.batch_size, pretrain_epochs)
 
     def _place_centers(self, encoder, X, groups, run):
@@ -422,11 +418,8 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
         self.cluster_sizes_ = np.bincount(labels, minlength=n_centers)
         scores = self._outputs(rows.X, self._score)
         self._set_offset(scores)
-        self.diagnostics_ |= {
-            "mean_sq_distance": float(sq_distances.mean()),
-            "distance_spread": relative_spread(np.sqrt(sq_distances)),
-            "n_distinct_scores": len(np.unique(scores)),
-        }
+        self.diagnostics_ |= member_diagnostics(sq_distances)
+        self.diagnostics_["n_distinct_scores"] = len(np.unique(scores))
 
     def _score(self, output):
         sq_radii = self.net_.module_.head.sq_radii

@@ -1,6 +1,5 @@
 """Hypersphere classification: one class against example anomalies."""
 
-import warnings
 from numbers import Real
 
 import numpy as np
@@ -9,7 +8,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
 from sk_hypersphere._semi_supervised import BaseSemiSupervisedDetector
-from sk_hypersphere.exceptions import SupervisionWarning
+from sk_hypersphere._skorch import Schedule
+from sk_hypersphere.exceptions import SupervisionWarning, warn_caller
 from sk_hypersphere.losses import FocalLoss, HSCLoss
 from sk_hypersphere.modules import Center
 
@@ -57,13 +57,15 @@ class HSC(BaseSemiSupervisedDetector):
     anomaly_label : int, float, str or None, default=None
         Label of the example anomalies in `y`. None means -1 if there are any -1, else
         the larger of exactly two numbers: +1 and -1, 0 and 1, False and True all mean
-        what they usually mean. All other samples are taken for normal. Texts need to be
-        named here. Labels that do not fit are not used, and a warning says so. For
+        what they usually mean. All other samples are taken for normal; a single label
+        means that all are. Texts need to be named here. Labels that do not fit are not
+        used, and a warning says so. For
         ``scoring="roc_auc"`` give +1 and -1: decisions are the higher the more normal.
 
     outlier_ratio : float, default=1.0
-        Example anomalies in a training batch over its other samples, above 0. All are
-        drawn before one is drawn again: a single one will do.
+        Example anomalies in a training batch over its other samples, above 0, rounded
+        up: there is one at least. Within an epoch, all are drawn before one is drawn
+        again; a single one will do.
 
     mix_anomalies : bool or "auto", default="auto"
         Whether the example anomalies of a batch are moved toward one another by random
@@ -73,9 +75,10 @@ class HSC(BaseSemiSupervisedDetector):
 
     contamination : float or "auto", default="auto"
         Fraction of the training samples, example anomalies aside, that `predict` calls
-        anomalies, in (0, 0.5]. It moves `offset_` only. "auto" is where a sample is as
-        likely normal as not, but 0.1 where that would be more, or where there are no
-        example anomalies.
+        anomalies, in (0, 0.5]. It moves `offset_` only. "auto" is the threshold at
+        which both answers are equally likely in a training batch, and so depends on
+        `outlier_ratio`, but 0.1 where that one would leave more outside, and where
+        there are no example anomalies.
 
     encoder : nn.Module, class, callable or None, default=None
         Maps a batch of samples to embeddings, (n_samples, n_components). A module is
@@ -89,10 +92,10 @@ class HSC(BaseSemiSupervisedDetector):
         encoder: 64 for the MLP, 32 for the ConvNet and for encoders without a default.
 
     max_epochs : int or "auto", default="auto"
-        Epochs of training. "auto" is as many as have 50 batches, of images 150, or
-        as show every example anomaly 5 times if that takes longer, but within 100
-        epochs: a few are soon learned by heart.
-        Without example anomalies it is 30.
+        Epochs of training. A few anomalies are soon learned by heart: "auto" is as many
+        as have 50 batches, or 150 of images. If that does not show every example
+        anomaly 5 times, it is as many as do, but at most 100. Without example anomalies
+        it is 30.
 
     batch_size : int, default=128
         Largest number of samples in a training batch that are not labelled as
@@ -100,10 +103,12 @@ class HSC(BaseSemiSupervisedDetector):
 
     lr : float or "auto", default="auto"
         Learning rate of Adam. "auto" is 5e-4 for rows; for images it is 1e-3, and 1e-4
-        for the last 30 % of the epochs. It is less in proportion where even one epoch
-        has more batches than "auto" would give `max_epochs`.
-        Without example anomalies it is 1e-3, and 1e-4 for the last 30 % of the epochs.
-        A number is kept throughout, unless a callback changes it.
+        for the last 30 % of the epochs. If `max_epochs` is "auto" too, it is less in
+        proportion where whole epochs have more batches than that asks for: two epochs
+        of 49 batches in place of 50 batches halve it. Without example anomalies it is
+        1e-3, and 1e-4 for
+        the last 30 % of the epochs. A number is kept throughout, unless a callback
+        changes it.
 
     weight_decay : float, default=1e-6
         L2 penalty of the weights, at least 0.
@@ -114,7 +119,9 @@ class HSC(BaseSemiSupervisedDetector):
     net_params : dict, default=None
         Parameters of the skorch net that replace ours; each is also ``net__NAME``.
         ``net__train_split=ValidSplit(5, stratified=True)`` keeps both kinds of samples
-        in the part that early stopping looks at.
+        in the part that early stopping looks at, in their own proportion. Another
+        ``iterator_train`` makes its own batches, without `outlier_ratio` and
+        `mix_anomalies`.
 
     callbacks : list of skorch callbacks, default=None
         Called in training. They are copied.
@@ -242,12 +249,11 @@ class HSC(BaseSemiSupervisedDetector):
     def _check_y(self, X, y):
         labels = super()._check_y(X, y)
         if self.loss != "hsc" and not np.any(labels < 0):
-            warnings.warn(
+            warn_caller(
                 f"loss must be 'hsc' where no example anomalies are known, got "
                 f"{self.loss!r}, which then learns nothing. Label some anomalies, or "
                 "use DeepSVDD.",
                 SupervisionWarning,
-                stacklevel=2,
             )
         return labels
 
@@ -257,7 +263,7 @@ class HSC(BaseSemiSupervisedDetector):
             y,
             self._make_head(head),
             self._make_loss(),
-            without_anomalies=(30, 1e-3, True),
+            without_anomalies=Schedule(30, lr=1e-3, lowers=True),
         )
 
     def _make_head(self, former):
@@ -274,6 +280,7 @@ class HSC(BaseSemiSupervisedDetector):
         return FocalLoss(self.gamma if self.loss == "focal" else 0.0)
 
     def _keep(self, rows, plan):
+        vars(self).pop("centers_", None)  # of an earlier fit with another loss
         if self.loss == "hsc":
             center = self.net_.module_.head.centers
             self.centers_ = center.numpy(force=True).copy()

@@ -1,11 +1,9 @@
 """One label among others of any type, and which labels mean anomalies."""
 
-import warnings
-
 import numpy as np
 from sklearn.utils import assert_all_finite, column_or_1d
 
-from sk_hypersphere.exceptions import SupervisionWarning
+from sk_hypersphere.exceptions import SupervisionWarning, warn_caller
 
 MAX_SHOWN = 5  # labels in a message
 
@@ -108,7 +106,8 @@ def binary_labels(y, anomaly_label=None):
     labelled -1 if there are any, else those with the larger of exactly two numbers: +1
     and -1, 0 and 1, False and True mean what their users mean. Of the other rows, 0
     and False say nothing, and all other labels mean normal. A single label makes no
-    distinction, and so means no anomaly. Labels that do not fit say nothing of any row.
+    distinction, and so means no anomaly. Labels that do not fit say nothing of any row,
+    unless `anomaly_label` says that they are not anomalies.
 
     Parameters
     ----------
@@ -130,7 +129,8 @@ def binary_labels(y, anomaly_label=None):
     Warns
     -----
     SupervisionWarning
-        If labels differ, but do not say which rows are anomalies.
+        If labels differ, but do not say which rows are anomalies. 0 and 1 beside an
+        `anomaly_label` of -1 are no reason: they say which rows are known to be normal.
 
     Examples
     --------
@@ -153,14 +153,14 @@ def binary_labels(y, anomaly_label=None):
             f"y must hold samples that are not anomalies, got {len(y)} labels that all "
             f"are {wanted!r}. Add normal samples, or set anomaly_label."
         )
-    if not is_anomaly.any() and len(distinct) > 1:
-        warnings.warn(
+    tells_normal = anomaly_label == -1 and {*distinct} == {0, 1}
+    if not is_anomaly.any() and len(distinct) > 1 and not tells_normal:
+        warn_caller(
             "y should say which samples are anomalies: with -1, with the larger of two "
             "numbers, or with the label that anomaly_label names. Got "
             f"{_listing(distinct)} and anomaly_label={anomaly_label!r}, so that no "
             "anomaly is known. Set anomaly_label, or give y=None.",
             SupervisionWarning,
-            stacklevel=2,
         )
         if anomaly_label is None:
             return np.zeros(len(y), dtype=np.int64)

@@ -12,23 +12,23 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sk_hypersphere._base import BaseHypersphereDetector, Plan
 from sk_hypersphere._batches import mix_outliers, shuffled, with_outliers
 from sk_hypersphere._labels import binary_labels
-from sk_hypersphere._skorch import LowerLearningRate
+from sk_hypersphere._skorch import Schedule
 
-# How long to train at least, in batches, with which learning rate, and whether it is
-# lowered in the end. A few anomalies are soon learned by heart, above all among rows.
-FOR_ROWS = 50, 5e-4, False
-FOR_IMAGES = 150, 1e-3, True
+# How many batches are enough for a few anomalies, which are soon learned by heart, and
+# with which learning rate.
+LEAST_STEPS = {"rows": 50, "images": 150}
+LEARNING_RATES = {"rows": 5e-4, "images": 1e-3}
 
 # How often every anomaly is seen, if that takes longer, within so many epochs.
 PASSES = 5
-MAX_EPOCHS = 100
+MOST_EPOCHS = 100
 
 
-def auto_schedule(X, y, batch_size, outlier_ratio):
-    """Epochs, learning rate, and whether it is lowered, where anomalies are known.
+def few_anomalies_schedule(X, y, batch_size, outlier_ratio, max_epochs="auto"):
+    """For samples of which some are example anomalies.
 
-    If even one epoch is longer than it should be, the learning rate is less in
-    proportion: what counts is how far the weights can move.
+    Whole epochs may have more batches than are wanted. The learning rate is then less
+    in proportion: what counts is how far the weights can move.
 
     Parameters
     ----------
@@ -44,21 +44,31 @@ def auto_schedule(X, y, batch_size, outlier_ratio):
     outlier_ratio : float
         Anomalies in a batch over other samples.
 
+    max_epochs : int or "auto", default="auto"
+        Where a number is given, the learning rate does not depend on it.
+
+    Returns
+    -------
+    Schedule
+
     Examples
     --------
     >>> X, y = np.zeros((1290, 4)), np.repeat([0, -1], [1280, 10])
-    >>> auto_schedule(X, y, batch_size=128, outlier_ratio=1.0)
-    (5, 0.0005, False)
-    >>> auto_schedule(X, y, batch_size=8, outlier_ratio=1.0)
-    (1, 0.00015625, False)
+    >>> few_anomalies_schedule(X, y, batch_size=128, outlier_ratio=1.0)
+    Schedule(max_epochs=5, lr=0.0005, lowers=False)
+    >>> few_anomalies_schedule(X, y, batch_size=8, outlier_ratio=1.0)
+    Schedule(max_epochs=1, lr=0.00015625, lowers=False)
     """
-    n_anomalies = np.sum(y < 0)
-    least, lr, lowers = FOR_ROWS if X.ndim == 2 else FOR_IMAGES
+    kind = "rows" if X.ndim == 2 else "images"
+    lr, lowers = LEARNING_RATES[kind], kind == "images"
+    if max_epochs != "auto":
+        return Schedule(max_epochs, lr, lowers)
+    n_anomalies = int(np.sum(y < 0))
     n_batches = ceil((len(y) - n_anomalies) / batch_size)
     for_all = PASSES * n_anomalies / (outlier_ratio * batch_size)
-    n_steps = max(least, min(for_all, MAX_EPOCHS * n_batches))
-    max_epochs = ceil(n_steps / n_batches)
-    return max_epochs, lr * float(n_steps / (max_epochs * n_batches)), lowers
+    n_steps = max(LEAST_STEPS[kind], min(for_all, MOST_EPOCHS * n_batches))
+    n_epochs = ceil(n_steps / n_batches)
+    return Schedule(n_epochs, lr * (n_steps / (n_epochs * n_batches)), lowers)
 
 
 class BaseSemiSupervisedDetector(BaseHypersphereDetector):
@@ -92,7 +102,7 @@ class BaseSemiSupervisedDetector(BaseHypersphereDetector):
             Training samples: float, or uint8, which is cast to float batch by batch.
 
         y : array-like of shape (n_samples,), default=None
-            What is known of them, as `anomaly_label` says. None is nothing.
+            Labels, whose meaning `anomaly_label` explains. None: nothing is known.
 
         Returns
         -------
@@ -127,13 +137,15 @@ class BaseSemiSupervisedDetector(BaseHypersphereDetector):
             Training data.
 
         y, head, loss
-            As those of the plan.
+            See `Plan`.
 
-        without_anomalies : (int, float, bool)
-            Epochs, learning rate, and whether it is lowered, if there are none.
+        without_anomalies : Schedule
+            For the case that there are none.
         """
         if np.any(y < 0):
-            schedule = auto_schedule(X, y, self.batch_size, self.outlier_ratio)
+            schedule = few_anomalies_schedule(
+                X, y, self.batch_size, self.outlier_ratio, self.max_epochs
+            )
             sampler = partial(with_outliers, ratio=self.outlier_ratio)
             # Between two rows is a row; between two images is a double exposure.
             mixes = self._auto("mix_anomalies", X.ndim == 2)
@@ -141,14 +153,11 @@ class BaseSemiSupervisedDetector(BaseHypersphereDetector):
         else:
             schedule = without_anomalies
             sampler, transform = shuffled, None
-        epochs, lr, lowers = schedule
         return Plan(
             head=head,
             loss=loss,
+            schedule=schedule,
             y=y,
-            max_epochs=self._auto("max_epochs", epochs),
-            lr=self._auto("lr", lr),
-            callbacks=[LowerLearningRate()] if lowers and self.lr == "auto" else [],
             sampler=sampler,
             transform=transform,
         )

@@ -171,6 +171,18 @@ class LowerLearningRate(Callback):
                 group["lr"] /= 10
 
 
+class Schedule(NamedTuple):
+    """How long to train, what "auto" means for `max_epochs` and `lr`.
+
+    `lowers` is whether a learning rate that is "auto" is a tenth for the last 30 % of
+    the epochs.
+    """
+
+    max_epochs: int
+    lr: float
+    lowers: bool = False
+
+
 def auto_epochs(n_samples, batch_size):
     """30 epochs, or as many as have 1,000 batches, but at most 300.
 
@@ -184,10 +196,10 @@ def auto_epochs(n_samples, batch_size):
 
 
 def one_sphere_schedule(n_samples, batch_size, pretrain_epochs):
-    """Epochs and learning rate for one sphere, and whether the latter is lowered."""
+    """For a single sphere."""
     if pretrain_epochs:
-        return auto_epochs(n_samples, batch_size), 1e-4, False
-    return 30, 1e-3, True
+        return Schedule(auto_epochs(n_samples, batch_size), lr=1e-4)
+    return Schedule(30, lr=1e-3, lowers=True)
 
 
 def one_cycle(max_lr, n_steps):

@@ -11,6 +11,7 @@ from sk_hypersphere._batches import (
     map_batches,
     rows_at_once,
 )
+from sk_hypersphere._collapse import relative_spread
 from sk_hypersphere._finch import sums_and_sizes
 
 # A cluster of this many members has the average of its own and the common radius.
@@ -87,6 +88,14 @@ def member_sq_distances(module, rows):
             sq_distances.append(difference.square().sum(dim=1).numpy(force=True))
             labels.append(y.numpy(force=True))
     return np.concatenate(sq_distances), np.concatenate(labels)
+
+
+def member_diagnostics(sq_distances):
+    """How far rows are from their own centers, given squared distances, (n,)."""
+    return {
+        "mean_sq_distance": float(sq_distances.mean()),
+        "distance_spread": relative_spread(np.sqrt(sq_distances)),
+    }
 
 
 def sq_radius(sq_distances, nu):

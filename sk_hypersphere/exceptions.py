@@ -1,4 +1,10 @@
-"""What can go wrong in training, by name."""
+"""What can go wrong in training, by name, and how it is said."""
+
+import sys
+import warnings
+
+# A warning is about a line outside of these: whoever called `fit`.
+OWN_PACKAGES = {"sk_hypersphere", "sklearn"}
 
 
 class CollapseWarning(UserWarning):
@@ -24,3 +30,11 @@ class NonFiniteLossError(ArithmeticError):
     def __init__(self, message, net=None):
         super().__init__(message)
         self.net = net
+
+
+def warn_caller(message, category):
+    """Warn at the line that called this package, also through scikit-learn."""
+    frame, level = sys._getframe(1), 2
+    while frame and frame.f_globals["__name__"].partition(".")[0] in OWN_PACKAGES:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)

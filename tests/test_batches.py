@@ -14,6 +14,7 @@ from sk_hypersphere._batches import (
     even_batches,
     evenly_spaced,
     map_batches,
+    mix_outliers,
     rows_at_once,
     shuffled,
     with_outliers,
@@ -177,6 +178,45 @@ def test_labels_on_the_device_are_replaced_too(rows):
     assert anew.resident[0] is rows.resident[0]
     assert anew.take(np.array([3, 0]))[1].tolist() == [7, 7]
     assert rows.take(np.array([3, 0]))[1].tolist() == [3, 0]
+
+
+def mixed(n_known, n_outliers, shape=(3,)):
+    """A batch before and after its outliers were mixed."""
+    generator = torch.Generator().manual_seed(0)
+    X = torch.rand(n_known + n_outliers, *shape, generator=generator)
+    y = np.repeat([1, -1], [n_known, n_outliers])
+    with torch.random.fork_rng():
+        return X, mix_outliers(X.clone(), y)
+
+
+@pytest.mark.parametrize("shape", [(1,), (3,), (1, 4, 4)])
+def test_mixed_outliers_are_between_two_outliers(shape):
+    before, after = mixed(5, 40, shape)
+    assert torch.equal(before[:5], after[:5])
+    low, high = before[5:].amin(dim=0), before[5:].amax(dim=0)
+    assert ((after[5:] >= low) & (after[5:] <= high)).all()
+    assert not torch.isclose(before[5:], after[5:]).all(dim=1).any()
+
+
+def test_an_outlier_is_mixed_by_one_share_in_all_its_components():
+    before, after = mixed(0, 2, shape=(50,))
+    way = before[1] - before[0]
+    shares = (after[0] - before[0]) / way
+    torch.testing.assert_close(shares, shares[0].expand(50), rtol=1e-3, atol=1e-4)
+    assert 0 <= shares[0] <= 1
+
+
+def test_a_single_outlier_is_mixed_with_itself():
+    torch.testing.assert_close(*mixed(5, 1))
+
+
+def test_the_iterator_changes_batches_and_not_the_data(rows):
+    before = rows.X.copy()
+    y = np.repeat([1, -1], [6, 4])
+    iterator = BatchIterator(rows.labelled(y), 10, transform=lambda X, y: X.zero_())
+    [(X, _)] = iterator
+    assert not X.any()
+    np.testing.assert_array_equal(rows.X, before)
 
 
 def test_uint8_becomes_float_in_the_batch_alone():

@@ -171,6 +171,10 @@ def test_labels_say_which_rows_are_anomalies(y, anomaly_label, expected):
     assert labels.tolist() == expected
 
 
+def test_known_normal_rows_among_unlabelled_ones_can_be_told():
+    assert binary_labels([0, 1, 1], anomaly_label=-1).tolist() == [0, 1, 1]
+
+
 @pytest.mark.parametrize(("y", "anomaly_label", "expected"), KNOWN)
 def test_the_order_of_the_rows_does_not_matter(y, anomaly_label, expected):
     labels = binary_labels(y[::-1], anomaly_label)

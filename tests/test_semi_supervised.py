@@ -6,9 +6,12 @@ from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 from skorch.callbacks import Callback, EarlyStopping
 from skorch.dataset import ValidSplit
+from torch import nn
 
 from sk_hypersphere import HSC, DeepSAD
 from sk_hypersphere._batches import labels_of
+from sk_hypersphere._semi_supervised import few_anomalies_schedule
+from sk_hypersphere._skorch import Schedule
 from sk_hypersphere.exceptions import SupervisionWarning
 
 LEARNS = {"max_epochs": 40, "lr": 1e-2, "random_state": 0}
@@ -180,6 +183,21 @@ def test_contamination_moves_the_threshold_and_not_the_scores(detector, data):
     assert loose.offset_ < strict.offset_
 
 
+@pytest.mark.parametrize(
+    "detector",
+    [HSC(), HSC(radial="squared"), DeepSAD(epsilon=1e-6, center="origin")],
+)
+def test_anomalies_right_at_the_center_are_pushed_away(detector):
+    # The identity, so that they are; normal rows pull the bias down.
+    encoder = nn.Linear(3, 3)
+    nn.init.eye_(encoder.weight)
+    nn.init.zeros_(encoder.bias)
+    X = np.r_[np.ones((40, 3)), np.zeros((20, 3))]
+    y = np.repeat([1, -1], [40, 20])
+    fitted = clone(detector).set_params(encoder=encoder, max_epochs=1).fit(X, y)
+    assert (fitted.transform(np.zeros((1, 3))) > 0).all()
+
+
 # Batches.
 
 
@@ -200,6 +218,38 @@ def test_batches_have_example_anomalies_in_the_chosen_ratio(detector, ratio, dat
         assert (labels == -1).sum() == np.ceil(60 * ratio)
 
 
+def scores_of(detector, X, y, **params):
+    return fresh(detector, max_epochs=2, **params).fit(X, y).score_samples(X)
+
+
+@EVERY_DETECTOR
+def test_by_default_anomalies_of_rows_are_mixed(detector, data):
+    auto, yes, no = (
+        scores_of(detector, *data, mix_anomalies=mix) for mix in ("auto", True, False)
+    )
+    np.testing.assert_array_equal(auto, yes)
+    assert not np.array_equal(auto, no)
+
+
+@EVERY_DETECTOR
+def test_by_default_anomalies_of_images_are_not_mixed(detector):
+    images = np.random.RandomState(0).rand(30, 1, 8, 8)
+    y = np.repeat([1, -1], [20, 10])
+    auto, yes, no = (
+        scores_of(detector, images, y, mix_anomalies=mix)
+        for mix in ("auto", True, False)
+    )
+    np.testing.assert_array_equal(auto, no)
+    assert not np.array_equal(auto, yes)
+
+
+@EVERY_DETECTOR
+def test_a_single_anomaly_is_mixed_with_itself(detector):
+    X, y = draw(60, 1)
+    yes, no = (scores_of(detector, X, y, mix_anomalies=mix) for mix in (True, False))
+    np.testing.assert_allclose(yes, no, rtol=1e-4, atol=1e-5)
+
+
 @EVERY_DETECTOR
 def test_a_single_example_anomaly_is_enough(detector):
     X, y = draw(120, 1)
@@ -215,6 +265,45 @@ def test_a_single_normal_row_among_anomalies_is_fitted(detector):
     fitted = fresh(detector, max_epochs=3).fit(X, y)
     assert np.isfinite(fitted.score_samples(X)).all()
     assert np.isfinite(fitted.offset_)
+
+
+# How long.
+
+
+@pytest.mark.parametrize(
+    ("shape", "n_anomalies", "max_epochs", "expected"),
+    [
+        pytest.param((10,), 10, "auto", Schedule(5, 5e-4), id="rows"),
+        pytest.param((1, 2, 2), 10, "auto", Schedule(15, 1e-3, True), id="images"),
+        pytest.param((10,), 2560, "auto", Schedule(10, 5e-4), id="each-5-times"),
+        pytest.param((10,), 99_999, "auto", Schedule(100, 5e-4), id="100-epochs"),
+        pytest.param((10,), 10, 99, Schedule(99, 5e-4), id="given"),
+    ],
+)
+def test_a_few_anomalies_are_trained_on_briefly(
+    shape, n_anomalies, max_epochs, expected
+):
+    y = np.repeat([1, -1], [1280, n_anomalies])
+    X = np.broadcast_to(np.float32(0), (len(y), *shape))
+    assert few_anomalies_schedule(X, y, 128, 1.0, max_epochs) == expected
+
+
+@pytest.mark.parametrize("n_batches", [1, 7, 49, 50, 51, 400])
+def test_whole_epochs_that_are_too_long_make_the_steps_shorter(n_batches):
+    y = np.repeat([1, -1], [8 * n_batches, 3])
+    schedule = few_anomalies_schedule(np.zeros((len(y), 2)), y, 8, 1.0)
+    n_steps = schedule.max_epochs * n_batches
+    assert 50 <= n_steps < 50 + n_batches
+    assert n_steps * schedule.lr == pytest.approx(50 * 5e-4)
+
+
+@EVERY_DETECTOR
+def test_the_automatic_length_reaches_the_net(detector):
+    X, y = draw(392, 5)
+    automatic = {"max_epochs": "auto", "lr": "auto", "batch_size": 8}
+    fitted = fresh(detector, **automatic).fit(X, y)
+    assert fitted.n_iter_ == 2
+    assert fitted.net_.lr == pytest.approx(5e-4 * 50 / 98)
 
 
 # Early stopping.

@@ -17,7 +17,13 @@ from benchmarks.cifar10 import (
 )
 from benchmarks.datasets import Split, load_cifar10, load_colored, one_class_task
 from benchmarks.methods import auroc, check_finished, fit_exposed
-from benchmarks.report import column, markdown_table, mean_and_spread, select, unique
+from benchmarks.report import (
+    column,
+    markdown_table,
+    mean_of_complete_seeds,
+    select,
+    unique,
+)
 from sk_hypersphere import HSC, DeepSAD
 
 NAME = "exposure-cifar10"
@@ -29,7 +35,7 @@ METHODS = {
     "HSC": HSC,
     "BCE": partial(HSC, "bce"),
     "focal": partial(HSC, "focal"),
-    "Deep SAD": partial(DeepSAD, 1.0, center="origin", pretrain_epochs=0),
+    "Deep SAD": partial(DeepSAD, 1.0, epsilon=1e-9, center="origin", pretrain_epochs=0),
 }
 
 # R. Bartyzal. "Rethinking Assumptions in Deep Anomaly Detection". Slides, 2020. They
@@ -196,12 +202,5 @@ def render(rows):
 
 def mean_cell(rows, method, classes):
     """Mean and spread over seeds of the mean over classes, if all of them are there."""
-    by_seed = {}
-    for row in select(rows, method=method):
-        if row["class"] in classes:
-            by_seed.setdefault(row["seed"], []).append(float(row["auroc"]))
-    return mean_and_spread(
-        sum(values) / len(values)
-        for values in by_seed.values()
-        if len(values) == len(classes)
-    )
+    chosen = [row for row in select(rows, method=method) if row["class"] in classes]
+    return mean_of_complete_seeds(chosen, "auroc", len(classes))

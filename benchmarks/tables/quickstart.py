@@ -70,7 +70,8 @@ def run(results, options):
         few = small_digits_few_labels(NORMAL_DIGITS, N_LABELLED, seed)
         for method, detector in make_semi_supervised(seed, options.device).items():
             if options.only in method:
-                measure_semi_supervised(results, method, detector, few, seed)
+                y = np.where(few.is_labelled, OUTLIER, 1)
+                measure_detector(results, method, detector, few, seed, y)
     for seed in range(options.seeds or N_OPEN_SEEDS):
         open_set = small_digits_open_set(KNOWN_DIGITS, EXAMPLE_DIGITS, seed)
         for method, classifier in make_classifiers(seed, options.device).items():
@@ -172,29 +173,16 @@ def make_classifiers(seed, device):
     return {method: on_rows(model) for method, model in classifiers.items()}
 
 
-def measure_detector(results, method, detector, task, seed):
-    seconds = seconds_of(detector.fit, task.x_train)
-    results.add(
-        measure=DETECTION,
-        method=method,
-        seed=seed,
-        epochs=_epochs(detector),
-        value=f"{auroc(task, detector.score_samples(task.x_test)) / 100:.4f}",
-        clusters=len(getattr(_last_step(detector), "centers_", [])) or "",
-        seconds=f"{seconds:.2f}",
-    )
-
-
-def measure_semi_supervised(results, method, detector, task, seed):
-    y = np.where(task.is_labelled, OUTLIER, 1)
+def measure_detector(results, method, detector, task, seed, y=None):
+    """One row; `y` are labels for a detector that learns from a few."""
     seconds = seconds_of(detector.fit, task.x_train, y)
     results.add(
-        measure=FEW_LABELS,
+        measure=DETECTION if y is None else FEW_LABELS,
         method=method,
         seed=seed,
         epochs=_epochs(detector),
         value=f"{auroc(task, detector.score_samples(task.x_test)) / 100:.4f}",
-        clusters="",
+        clusters=_n_clusters(detector) if y is None else "",
         seconds=f"{seconds:.2f}",
     )
 
@@ -234,6 +222,10 @@ def training_samples(classifier, task):
 
 def _last_step(model):
     return model[-1] if hasattr(model, "steps") else model
+
+
+def _n_clusters(detector):
+    return len(getattr(_last_step(detector), "centers_", [])) or ""
 
 
 def _epochs(model):

@@ -54,7 +54,7 @@ class Plan(NamedTuple):
     `schedule` is for parameters that are "auto"; `y` are integer labels, (n,), None for
     0; `callbacks` are skorch's; `sampler` gives the batches of an epoch and
     `transform` changes their samples; `held_out` are the indices of samples that are
-    not trained on.
+    not trained on; `learns` is False where there is nothing to learn, for 0 epochs.
     """
 
     head: nn.Module
@@ -65,6 +65,7 @@ class Plan(NamedTuple):
     sampler: Callable = shuffled
     transform: Callable | None = None
     held_out: Sequence[int] = ()
+    learns: bool = True
 
 
 class BaseHypersphere(
@@ -200,7 +201,7 @@ class BaseHypersphere(
         before = embedding_variance(encoder, X, run.device)
         plan = self._plan(encoder, head, X, y, run)
         rows = Rows(X, plan.y, run.device)
-        max_epochs = self._auto("max_epochs", plan.schedule.max_epochs)
+        max_epochs = self._auto("max_epochs", plan.schedule.max_epochs) * plan.learns
         lowers = plan.schedule.lowers and self._auto("lr", None) is None
         run.bar.total += max_epochs
         net = train_net(
@@ -370,15 +371,19 @@ class BaseHypersphereDetector(OutlierMixin, BaseHypersphereScorer):
     }
 
     def _auto_offset(self, scores):
-        """The threshold where `contamination` is "auto", given the training scores."""
+        """The threshold where `contamination` is "auto", given scores as above."""
         raise NotImplementedError
 
-    def _set_offset(self, scores):
-        """Put `offset_` at the contamination quantile of training scores, (n,)."""
+    def _set_offset(self, scores, method="linear"):
+        """Put `offset_` at the contamination quantile of scores, (n,).
+
+        `method` is one of numpy's kinds of quantiles.
+        """
         if self.contamination == "auto":
             self.offset_ = self._auto_offset(scores)
         else:
-            self.offset_ = float(np.percentile(scores, 100 * self.contamination))
+            share = 100 * self.contamination
+            self.offset_ = float(np.percentile(scores, share, method=method))
 
     def decision_function(self, X):
         """Score samples relative to the threshold: below 0 for anomalies.

@@ -1,6 +1,5 @@
 """Rows of an array as batches of tensors, without a loader in between."""
 
-from copy import copy
 from math import ceil
 
 import numpy as np
@@ -59,15 +58,6 @@ class Rows(Dataset):
             return self
         return Subset(self, np.setdiff1d(np.arange(len(self)), held_out))
 
-    def labelled(self, y):
-        """The same rows with other labels."""
-        rows = copy(self)
-        rows.y = y
-        if self.resident:
-            labels = torch.from_numpy(np.array(y)).to(self.device)
-            rows.resident = self.resident[0], labels
-        return rows
-
     def take(self, indices):
         """Rows and labels of one batch.
 
@@ -117,6 +107,32 @@ def even_batches(n, batch_size):
 def evenly_spaced(n, n_chosen):
     """At most `n_chosen` indices spread evenly over 0..n-1."""
     return np.linspace(0, n - 1, min(n, n_chosen)).astype(int)
+
+
+def hold_out(y, fraction, random_state):
+    """Draw a fraction of the known rows, spread over the classes.
+
+    Of each class, one row at least is left to train on.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        Labels; those of outliers are below 0.
+
+    fraction : float
+        Share of the known rows, rounded down.
+
+    random_state : RandomState
+
+    Returns
+    -------
+    ndarray of shape (m,)
+        Sorted indices.
+    """
+    classes = [np.flatnonzero(y == k) for k in range(y.max() + 1)]
+    spare = np.concatenate([random_state.permutation(rows)[1:] for rows in classes])
+    n_drawn = int(fraction * sum(map(len, classes)))
+    return np.sort(spare[evenly_spaced(len(spare), n_drawn)])
 
 
 def unwrapped(dataset):
@@ -277,8 +293,8 @@ def inference_batches(X, device, batch_size=INFERENCE_BATCH_SIZE):
     for start in range(0, len(X), batch_size):
         rows = slice(start, min(start + batch_size, len(X)))
         batch = X[rows]
-        if not batch.flags.writeable:
-            batch = batch.copy()  # torch would warn
+        if not batch.flags.writeable or min(batch.strides) < 0:
+            batch = batch.copy()  # torch would warn, or refuse
         batch = torch.from_numpy(batch).to(device, torch.float32)
         n_missing = -len(batch) % BLOCK_ROWS
         if n_missing:

@@ -128,8 +128,8 @@ class CenterLossClassifier(BaseGeneralizedClassifier):
 
     random_state : int, RandomState instance or None, default=None
         Seeds weights, calibration samples, order of samples and dropout, at fit. An int
-        gives the same bits every time; for images, with the same number of torch
-        threads (convolutions sum their gradients in that many parts).
+        gives the same bits every time, with the same number of torch threads: gradients
+        may be summed in that many parts.
 
     Attributes
     ----------

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch.nn import functional
 
 from sk_hypersphere._base import BaseHypersphereScorer, Plan
-from sk_hypersphere._batches import evenly_spaced, shuffled, with_outliers
+from sk_hypersphere._batches import hold_out, shuffled, with_outliers
 from sk_hypersphere._labels import as_labels, is_label, replace_where
 from sk_hypersphere._skorch import Schedule, auto_epochs
 
@@ -39,32 +39,6 @@ def initial_centers(n_classes, n_components):
         return START_DISTANCE * torch.eye(n_classes, n_components)
     directions = functional.normalize(torch.randn(n_classes, n_components))
     return START_DISTANCE * directions
-
-
-def hold_out(y, fraction, random_state):
-    """Draw a fraction of the known samples, spread over the classes.
-
-    Of each class, one sample at least is left to train on.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n,)
-        Labels; those of outliers are below 0.
-
-    fraction : float
-        Share of the known samples, rounded down.
-
-    random_state : RandomState
-
-    Returns
-    -------
-    ndarray of shape (m,)
-        Sorted indices.
-    """
-    classes = [np.flatnonzero(y == k) for k in range(y.max() + 1)]
-    spare = np.concatenate([random_state.permutation(rows)[1:] for rows in classes])
-    n_drawn = int(fraction * sum(map(len, classes)))
-    return np.sort(spare[evenly_spaced(len(spare), n_drawn)])
 
 
 class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):

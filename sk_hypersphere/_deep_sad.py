@@ -13,9 +13,10 @@ from sk_hypersphere._spheres import (
     away_from_zero,
     mean_embedding,
     member_diagnostics,
-    member_sq_distances,
+    rounded_up,
     set_sq_radii,
     sq_radius,
+    to_only_center,
 )
 from sk_hypersphere.losses import DeepSADLoss
 from sk_hypersphere.modules import Center, Centers
@@ -36,6 +37,10 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
     :class:`~sk_hypersphere.losses.DeepSADLoss`: squared distances, and for example
     anomalies their inverse. Without labels it is :class:`DeepSVDD`, to the last bit.
 
+    Rows should be scaled, for example by
+    :class:`~sklearn.preprocessing.StandardScaler`: training is short, and starts from
+    distances between samples as they are.
+
     Parameters
     ----------
     eta : float, default=1.0
@@ -50,11 +55,12 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
         Label of the example anomalies in `y`. None means -1 if there are any -1, else
         the larger of exactly two numbers: +1 and -1, 0 and 1, False and True all mean
         what they usually mean. Of the other samples, 0 and False say that nothing is
-        known, all else that they are known to be normal. If no anomaly is known, but
-        some samples are known to be normal, +1, among others, 0, set -1 here, so that
-        +1 is not taken for the larger of two. A single label means no anomaly. Texts
-        need to be named here. Labels that do not fit are not used, and a warning says
-        so. For
+        known, all else that they are known to be normal. If some are, +1, and no
+        anomaly is known, set -1 here. A single label means no anomaly.
+        Texts need to be named here. In cross-validation of -1, 0 and +1 set -1: of a
+        fold without anomalies, +1 would be the larger. Meta-estimators that encode
+        labels (bagging, stacking, calibration) turn +1 and -1 over: give them 0 and 1.
+        Labels that do not fit are not used, and a warning says so. For
         ``scoring="roc_auc"`` give +1 and -1: decisions are the higher the more normal.
 
     outlier_ratio : float, default=1.0
@@ -67,6 +73,12 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
         shares of the way, so that a few say more. "auto" does it for rows, not for
         images. It takes for granted that what is between two anomalies is one too, or
         is outnumbered there by normal samples.
+
+    calibration_fraction : float, default=0.1
+        Share of the samples not labelled as anomalies, rounded down, that is not
+        trained on but places `offset_` and the radius, in [0, 1), if there are example
+        anomalies. What was trained on scores higher than what is new: with 0, where
+        training samples place it, most new samples may fall outside.
 
     center : {"mean", "origin"}, default="mean"
         Where the center stands: at the mean of the embeddings before training, example
@@ -143,8 +155,9 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
 
     net_params : dict, default=None
         Parameters of the skorch net that replace ours; each is also ``net__NAME``.
-        ``net__train_split=ValidSplit(5, stratified=True)`` keeps both kinds of samples
-        in the part that early stopping looks at, in their own proportion. Another
+        ``set_params(net__train_split=ValidSplit(5, stratified=True))`` keeps both kinds
+        of samples in the part that early stopping looks at, in their own proportion.
+        Another
         ``iterator_train`` makes its own batches, without `outlier_ratio` and
         `mix_anomalies`.
 
@@ -162,8 +175,8 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
 
     random_state : int, RandomState instance or None, default=None
         Seeds weights, order of samples, pre-training and dropout, at fit. An int gives
-        the same bits every time; for images, with the same number of torch threads
-        (convolutions sum their gradients in that many parts).
+        the same bits every time, with the same number of torch threads: gradients may
+        be summed in that many parts.
 
     Attributes
     ----------
@@ -175,6 +188,9 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
 
     offset_ : float
         Threshold: ``decision_function = score_samples - offset_``.
+
+    calibration_indices_ : ndarray of shape (n_calibration_samples,)
+        Which of the samples given to `fit` were held out to place the threshold.
 
     net_ : skorch.NeuralNet
         The fitted net; ``net_.history`` has the loss of each epoch.
@@ -238,6 +254,7 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
         anomaly_label=None,
         outlier_ratio=1.0,
         mix_anomalies="auto",
+        calibration_fraction=0.1,
         center="mean",
         center_epsilon=0.1,
         nu=0.1,
@@ -264,6 +281,7 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
             anomaly_label=anomaly_label,
             outlier_ratio=outlier_ratio,
             mix_anomalies=mix_anomalies,
+            calibration_fraction=calibration_fraction,
             contamination=contamination,
             encoder=encoder,
             n_components=n_components,
@@ -305,6 +323,7 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
         return self._make_plan(
             X,
             y,
+            run,
             head,
             DeepSADLoss(self.eta, self.epsilon),
             without_anomalies=one_sphere_schedule(
@@ -322,15 +341,14 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
 
     def _keep(self, rows, plan):
         module, _ = self._module()
-        in_one_sphere = rows.labelled(np.zeros(len(rows), dtype=np.int64))
-        sq_distances, _ = member_sq_distances(module, in_one_sphere)
-        sq_distances = sq_distances[plan.y >= 0]
-        sq_radii = np.full(1, sq_radius(sq_distances, self.nu))
-        set_sq_radii(module, sq_radii)
+        sq_distances = self._outputs(rows.X, to_only_center)
+        chosen, method = self._calibrating(plan)
+        sq_radii = np.full(1, sq_radius(sq_distances[chosen], self.nu, method))
+        set_sq_radii(module, rounded_up(sq_radii))
 
         self.centers_ = module.head.centers.numpy(force=True).copy()
         self.radii_ = np.sqrt(sq_radii)
-        self.diagnostics_ |= member_diagnostics(sq_distances)
+        self.diagnostics_ |= member_diagnostics(sq_distances[plan.y >= 0])
         super()._keep(rows, plan)
 
     def _score(self, output):

@@ -27,8 +27,10 @@ from sk_hypersphere._spheres import (
     member_diagnostics,
     member_sq_distances,
     nearest_center,
+    rounded_up,
     set_sq_radii,
     sq_radius,
+    to_only_center,
     update_radii,
 )
 from sk_hypersphere.losses import OneClassLoss, SoftBoundaryLoss
@@ -166,8 +168,8 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
 
     random_state : int, RandomState instance or None, default=None
         Seeds weights, order of samples, dropout, pre-training and the clusterer, at
-        fit. An int gives the same bits every time; for images, with the same number
-        of torch threads (convolutions sum their gradients in that many parts).
+        fit. An int gives the same bits every time, with the same number of torch
+        threads: gradients may be summed in that many parts.
 
     Attributes
     ----------
@@ -404,13 +406,16 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
 
     def _keep(self, rows, plan):
         module, _ = self._module()
-        sq_distances, labels = member_sq_distances(module, rows)
         n_centers = module.head.n_outputs
+        if n_centers == 1:  # as they are scored, to the last bit
+            sq_distances, labels = self._outputs(rows.X, to_only_center), rows.y
+        else:
+            sq_distances, labels = member_sq_distances(module, rows)
         if self.objective == "soft-boundary":
             sq_radii = cluster_sq_radii(sq_distances, labels, n_centers, self.nu)
         else:
             sq_radii = np.full(n_centers, sq_radius(sq_distances, self.nu))
-        set_sq_radii(module, sq_radii)
+        set_sq_radii(module, rounded_up(sq_radii))
 
         self.centers_ = module.head.centers.numpy(force=True).copy()
         self.radii_ = np.sqrt(sq_radii)

@@ -13,7 +13,7 @@ from sk_hypersphere.exceptions import SupervisionWarning, warn_caller
 from sk_hypersphere.losses import FocalLoss, HSCLoss
 from sk_hypersphere.modules import Center
 
-# Share of the normal training samples that "auto" lets fall below the threshold.
+# Share of the normal samples that "auto" lets fall below the threshold.
 MOST_OUTSIDE = 0.1
 
 
@@ -38,6 +38,10 @@ class HSC(BaseSemiSupervisedDetector):
     :class:`~sk_hypersphere.losses.FocalLoss`. Far from all that was seen a distance
     grows, but a logit can go either way: with few examples that costs much.
 
+    Rows should be scaled, for example by
+    :class:`~sklearn.preprocessing.StandardScaler`: training is short, and starts from
+    distances between samples as they are.
+
     Without example anomalies, "hsc" is a Deep SVDD around the origin, for which
     :class:`DeepSVDD` is the better choice; the other two learn nothing.
 
@@ -58,9 +62,12 @@ class HSC(BaseSemiSupervisedDetector):
         Label of the example anomalies in `y`. None means -1 if there are any -1, else
         the larger of exactly two numbers: +1 and -1, 0 and 1, False and True all mean
         what they usually mean. All other samples are taken for normal; a single label
-        means that all are. Texts need to be named here. Labels that do not fit are not
-        used, and a warning says so. For
-        ``scoring="roc_auc"`` give +1 and -1: decisions are the higher the more normal.
+        means that all are. Texts need to be named here. In cross-validation of -1, 0
+        and +1 set -1: of a fold without anomalies, +1 would be the larger.
+        Meta-estimators that encode labels (bagging, stacking, calibration) turn +1 and
+        -1 over: give them 0 and 1. Labels that do not fit are not used, and a warning
+        says so. For ``scoring="roc_auc"`` give +1 and -1: decisions are the higher the
+        more normal.
 
     outlier_ratio : float, default=1.0
         Example anomalies in a training batch over its other samples, above 0, rounded
@@ -73,11 +80,18 @@ class HSC(BaseSemiSupervisedDetector):
         images. It takes for granted that what is between two anomalies is one too, or
         is outnumbered there by normal samples.
 
+    calibration_fraction : float, default=0.1
+        Share of the samples not labelled as anomalies, rounded down, that is not
+        trained on but places `offset_`, in [0, 1), if there are example
+        anomalies. What was trained on scores higher than what is new: with 0, where
+        training samples place it, most new samples may fall outside.
+
     contamination : float or "auto", default="auto"
         Fraction of the training samples, example anomalies aside, that `predict` calls
         anomalies, in (0, 0.5]. It moves `offset_` only. "auto" is the threshold at
         which both answers are equally likely in a training batch, and so depends on
-        `outlier_ratio`, but 0.1 where that one would leave more outside, and where
+        `outlier_ratio` and on the examples: other kinds of anomalies may rank low, but
+        above it. It is 0.1 where that threshold would leave more outside, and where
         there are no example anomalies.
 
     encoder : nn.Module, class, callable or None, default=None
@@ -118,8 +132,9 @@ class HSC(BaseSemiSupervisedDetector):
 
     net_params : dict, default=None
         Parameters of the skorch net that replace ours; each is also ``net__NAME``.
-        ``net__train_split=ValidSplit(5, stratified=True)`` keeps both kinds of samples
-        in the part that early stopping looks at, in their own proportion. Another
+        ``set_params(net__train_split=ValidSplit(5, stratified=True))`` keeps both kinds
+        of samples in the part that early stopping looks at, in their own proportion.
+        Another
         ``iterator_train`` makes its own batches, without `outlier_ratio` and
         `mix_anomalies`.
 
@@ -137,8 +152,8 @@ class HSC(BaseSemiSupervisedDetector):
 
     random_state : int, RandomState instance or None, default=None
         Seeds weights, order of samples and dropout, at fit. An int gives the same bits
-        every time; for images, with the same number of torch threads (convolutions sum
-        their gradients in that many parts).
+        every time, with the same number of torch threads: gradients may be summed in
+        that many parts.
 
     Attributes
     ----------
@@ -147,6 +162,9 @@ class HSC(BaseSemiSupervisedDetector):
 
     offset_ : float
         Threshold: ``decision_function = score_samples - offset_``.
+
+    calibration_indices_ : ndarray of shape (n_calibration_samples,)
+        Which of the samples given to `fit` were held out to place the threshold.
 
     net_ : skorch.NeuralNet
         The fitted net; ``net_.history`` has the loss of each epoch.
@@ -208,6 +226,7 @@ class HSC(BaseSemiSupervisedDetector):
         anomaly_label=None,
         outlier_ratio=1.0,
         mix_anomalies="auto",
+        calibration_fraction=0.1,
         contamination="auto",
         encoder=None,
         n_components="auto",
@@ -227,6 +246,7 @@ class HSC(BaseSemiSupervisedDetector):
             anomaly_label=anomaly_label,
             outlier_ratio=outlier_ratio,
             mix_anomalies=mix_anomalies,
+            calibration_fraction=calibration_fraction,
             contamination=contamination,
             encoder=encoder,
             n_components=n_components,
@@ -261,6 +281,7 @@ class HSC(BaseSemiSupervisedDetector):
         return self._make_plan(
             X,
             y,
+            run,
             self._make_head(head),
             self._make_loss(),
             without_anomalies=Schedule(30, lr=1e-3, lowers=True),
@@ -290,7 +311,7 @@ class HSC(BaseSemiSupervisedDetector):
         return -self.net_.criterion_.evidence(output)
 
     def _auto_offset(self, scores):
-        most = float(np.quantile(scores, MOST_OUTSIDE))
+        most = float(np.quantile(scores, MOST_OUTSIDE, method="weibull"))
         if not self.diagnostics_["n_example_anomalies"]:
             return most
         return min(most, 0.0 - self.net_.criterion_.boundary)

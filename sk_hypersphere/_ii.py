@@ -107,8 +107,8 @@ class IILossClassifier(BaseHypersphereClassifier):
 
     random_state : int, RandomState instance or None, default=None
         Seeds weights, calibration samples, order of samples and dropout, at fit. An int
-        gives the same bits every time; for images, with the same number of torch
-        threads (convolutions sum their gradients in that many parts).
+        gives the same bits every time, with the same number of torch threads: gradients
+        may be summed in that many parts.
 
     Attributes
     ----------
@@ -231,7 +231,7 @@ class IILossClassifier(BaseHypersphereClassifier):
     def _plan(self, encoder, head, X, y, run):
         plan = super()._plan(encoder, head, X, y, run)
         # The loss of a single class is constant, and Adam enlarges its rounding errors.
-        return plan if len(self.classes_) > 1 else plan._replace(max_epochs=0)
+        return plan if len(self.classes_) > 1 else plan._replace(learns=False)
 
     def _make_head(self, former):
         return UnitVariance()

@@ -22,6 +22,11 @@ def as_labels(y):
     if isinstance(y, (list, tuple)) and len({isinstance(v, str) for v in y}) == 2:
         y = np.array(y, dtype=object)
     y = column_or_1d(y, warn=True)
+    if y.dtype == object and any(map(_is_missing, y)):
+        raise ValueError(
+            "y must hold a label for every sample, got None, NaN or NA among them. "
+            "Leave these samples out, or give them a label of their own."
+        )
     assert_all_finite(y, input_name="y")
     return y
 
@@ -140,11 +145,6 @@ def binary_labels(y, anomaly_label=None):
     array([ 1, -1])
     """
     y = as_labels(y)
-    if y.dtype == object and any(label is None or label != label for label in y):
-        raise ValueError(
-            "y must hold a label for every sample, got None or NaN among them. Use 0 "
-            "for samples of which nothing is known, or leave them out."
-        )
     distinct = list(dict.fromkeys(y.tolist()))
     wanted = _anomaly_label_among(distinct) if anomaly_label is None else anomaly_label
     is_anomaly = is_label(y, wanted, "anomaly_label")
@@ -166,6 +166,14 @@ def binary_labels(y, anomaly_label=None):
             return np.zeros(len(y), dtype=np.int64)
     is_unknown = y == 0 if y.dtype.kind not in "US" else False
     return np.where(is_anomaly, -1, np.where(is_unknown, 0, 1))
+
+
+def _is_missing(label):
+    """Whether a label is None, NaN, or what pandas has in their place."""
+    try:
+        return label is None or bool(label != label)
+    except TypeError:  # nothing is known of pandas.NA, not even that
+        return True
 
 
 def _anomaly_label_among(distinct):

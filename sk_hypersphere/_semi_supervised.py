@@ -10,7 +10,7 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sk_hypersphere._base import BaseHypersphereDetector, Plan
-from sk_hypersphere._batches import mix_outliers, shuffled, with_outliers
+from sk_hypersphere._batches import hold_out, mix_outliers, shuffled, with_outliers
 from sk_hypersphere._labels import binary_labels
 from sk_hypersphere._skorch import Schedule
 
@@ -32,11 +32,11 @@ def few_anomalies_schedule(X, y, batch_size, outlier_ratio, max_epochs="auto"):
 
     Parameters
     ----------
-    X : array of shape (n, ...)
-        Samples.
+    X : array
+        Rows or images.
 
     y : ndarray of shape (n,)
-        Their labels; those of anomalies are below 0.
+        Labels of those that are trained on; those of anomalies are below 0.
 
     batch_size : int
         Largest number of other samples in a batch.
@@ -65,10 +65,21 @@ def few_anomalies_schedule(X, y, batch_size, outlier_ratio, max_epochs="auto"):
         return Schedule(max_epochs, lr, lowers)
     n_anomalies = int(np.sum(y < 0))
     n_batches = ceil((len(y) - n_anomalies) / batch_size)
-    for_all = PASSES * n_anomalies / (outlier_ratio * batch_size)
+    for_all = PASSES * n_anomalies / ceil(outlier_ratio * batch_size)
     n_steps = max(LEAST_STEPS[kind], min(for_all, MOST_EPOCHS * n_batches))
     n_epochs = ceil(n_steps / n_batches)
     return Schedule(n_epochs, lr * (n_steps / (n_epochs * n_batches)), lowers)
+
+
+def with_anomalies(y, batch_size, random_state, *, ratio):
+    """As `with_outliers`, but there have to be some among the labels, (n,)."""
+    if not np.any(y < 0):
+        raise ValueError(
+            "train_split must leave example anomalies to train on, got none in "
+            f"{len(y)} labels: all are held out for validation. Label more anomalies, "
+            "or split by ValidSplit(stratified=True)."
+        )
+    return with_outliers(y, batch_size, random_state, ratio=ratio)
 
 
 class BaseSemiSupervisedDetector(BaseHypersphereDetector):
@@ -83,13 +94,23 @@ class BaseSemiSupervisedDetector(BaseHypersphereDetector):
         "anomaly_label": [Interval(Real, None, None, closed="neither"), str, None],
         "outlier_ratio": [Interval(Real, 0, None, closed="neither")],
         "mix_anomalies": ["boolean", StrOptions({"auto"})],
+        "calibration_fraction": [Interval(Real, 0, 1, closed="left")],
     }
 
-    def __init__(self, *, anomaly_label, outlier_ratio, mix_anomalies, **params):
+    def __init__(
+        self,
+        *,
+        anomaly_label,
+        outlier_ratio,
+        mix_anomalies,
+        calibration_fraction,
+        **params,
+    ):
         super().__init__(**params)
         self.anomaly_label = anomaly_label
         self.outlier_ratio = outlier_ratio
         self.mix_anomalies = mix_anomalies
+        self.calibration_fraction = calibration_fraction
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
@@ -121,14 +142,32 @@ class BaseSemiSupervisedDetector(BaseHypersphereDetector):
         """
         return self._fit(X, y)
 
+    def fit_predict(self, X, y=None):
+        """Learn the encoder, and say which training samples are anomalies.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or \
+                (n_samples, channels, height, width)
+            Training samples.
+
+        y : array-like of shape (n_samples,), default=None
+            Labels, as in `fit`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int
+            -1 for anomalies, +1 for the rest.
+        """
+        return self.fit(X, y).predict(X)
+
     def _check_y(self, X, y):
         if y is None:
             return np.zeros(len(X), dtype=np.int64)
-        labels = binary_labels(y, self.anomaly_label)
-        check_consistent_length(X, labels)
-        return labels
+        check_consistent_length(X, y)
+        return binary_labels(y, self.anomaly_label)
 
-    def _make_plan(self, X, y, head, loss, *, without_anomalies):
+    def _make_plan(self, X, y, run, head, loss, *, without_anomalies):
         """What is trained, and for how long if that is "auto".
 
         Parameters
@@ -136,17 +175,32 @@ class BaseSemiSupervisedDetector(BaseHypersphereDetector):
         X : array of shape (n, ...)
             Training data.
 
-        y, head, loss
+        y : ndarray of shape (n,)
+            What :meth:`_check_y` returned.
+
+        run : Run
+            Random state of this fit.
+
+        head, loss
             See `Plan`.
 
         without_anomalies : Schedule
             For the case that there are none.
         """
+        held_out = ()
         if np.any(y < 0):
+            if self.calibration_fraction:
+                one_class = np.minimum(y, 0)  # whatever is known of normal samples
+                fraction = self.calibration_fraction
+                held_out = hold_out(one_class, fraction, run.random_state)
             schedule = few_anomalies_schedule(
-                X, y, self.batch_size, self.outlier_ratio, self.max_epochs
+                X,
+                np.delete(y, held_out) if len(held_out) else y,
+                self.batch_size,
+                self.outlier_ratio,
+                self.max_epochs,
             )
-            sampler = partial(with_outliers, ratio=self.outlier_ratio)
+            sampler = partial(with_anomalies, ratio=self.outlier_ratio)
             # Between two rows is a row; between two images is a double exposure.
             mixes = self._auto("mix_anomalies", X.ndim == 2)
             transform = mix_outliers if mixes else None
@@ -160,10 +214,21 @@ class BaseSemiSupervisedDetector(BaseHypersphereDetector):
             y=y,
             sampler=sampler,
             transform=transform,
+            held_out=held_out,
         )
 
+    def _calibrating(self, plan):
+        """Which samples place the threshold, and the kind of quantile for them."""
+        if len(plan.held_out):
+            # New samples are below this one as often as is asked for, on average, also
+            # if it is that of few.
+            return plan.held_out, "weibull"
+        return np.flatnonzero(plan.y >= 0), "linear"
+
     def _keep(self, rows, plan):
+        self.calibration_indices_ = np.asarray(plan.held_out, dtype=np.intp)
         self.diagnostics_["n_example_anomalies"] = int(np.sum(plan.y < 0))
         scores = self._outputs(rows.X, self._score)
         self.diagnostics_["n_distinct_scores"] = len(np.unique(scores))
-        self._set_offset(scores[plan.y >= 0])
+        chosen, method = self._calibrating(plan)
+        self._set_offset(scores[chosen], method)

@@ -50,13 +50,13 @@ class HypersphereNet(NeuralNet):
                 )
                 losses = self.history[-1, "batches", :, prefix + "_loss"]
                 sizes = self.history[-1, "batches", :, prefix + "_batch_size"]
+                first, loss = losses[0], float(np.average(losses, weights=sizes))
             else:
-                losses, sizes = self._run_lean_epoch(iterator)
+                first, loss = self._run_lean_epoch(iterator)
         except KeyboardInterrupt as error:
             raise Interruption from error
-        loss = float(np.average(losses, weights=sizes))
         self.history.record(prefix + "_loss", loss)
-        if np.isfinite(losses[0]):
+        if np.isfinite(first):
             self.last_good_ = start  # weights that gave a finite loss
         if not np.isfinite(loss):
             self.raise_non_finite(f"The training loss became {loss}")
@@ -79,17 +79,26 @@ class HypersphereNet(NeuralNet):
         return super().initialize()
 
     def _run_lean_epoch(self, iterator):
+        """Train for one epoch; return the loss of the first batch, and the mean."""
         self._set_training(True)
         module, criterion, optimizer = self.module_, self.criterion_, self.optimizer_
-        losses, sizes = [], []
+        first = total = None
+        n_rows = 0
         for X, y in iterator:
             optimizer.zero_grad()
             loss = criterion(module(X), y)
             loss.backward()
             optimizer.step()
-            losses.append(loss.detach())
-            sizes.append(len(y))
-        return torch.stack(losses).tolist(), sizes
+            if first is None:
+                first, total = (
+                    loss.detach(),
+                    torch.zeros_like(loss, dtype=torch.float64),
+                )
+            # Losses that are kept apart would lie between the large temporaries of the
+            # batches, whose memory could then not be used again.
+            total.add_(loss.detach(), alpha=len(y))
+            n_rows += len(y)
+        return first.item(), total.item() / n_rows
 
     def _listens_to_batches(self):
         needs_closure = isinstance(self.optimizer_, torch.optim.LBFGS)
@@ -289,8 +298,8 @@ def train_net(
         **(net_params or {}),
     }
     if params["iterator_train"] is BatchIterator:
-        params["iterator_train__sampler"] = sampler
-        params["iterator_train__transform"] = transform
+        params.setdefault("iterator_train__sampler", sampler)
+        params.setdefault("iterator_train__transform", transform)
         params["iterator_train__random_state"] = run.random_state
     if params["optimizer"] is torch.optim.Adam:
         params.setdefault("optimizer__fused", True)

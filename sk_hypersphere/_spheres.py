@@ -90,6 +90,11 @@ def member_sq_distances(module, rows):
     return np.concatenate(sq_distances), np.concatenate(labels)
 
 
+def to_only_center(output):
+    """Squared distances to the only center, (m, 1) -> (m,)."""
+    return output.squeeze(1)
+
+
 def member_diagnostics(sq_distances):
     """How far rows are from their own centers, given squared distances, (n,)."""
     return {
@@ -98,9 +103,14 @@ def member_diagnostics(sq_distances):
     }
 
 
-def sq_radius(sq_distances, nu):
-    """Square of the (1 - nu) quantile of distances."""
-    return np.quantile(np.sqrt(sq_distances), 1 - nu) ** 2
+def sq_radius(sq_distances, nu, method="linear"):
+    """Square of the (1 - nu) quantile of distances, by a method of numpy's."""
+    return np.quantile(np.sqrt(sq_distances), 1 - nu, method=method) ** 2
+
+
+def rounded_up(sq_radii):
+    """Squared radii as the next larger float32: rows on a sphere stay inside it."""
+    return np.nextafter(sq_radii.astype(np.float32), np.float32(np.inf))
 
 
 def cluster_sq_radii(sq_distances, labels, n_clusters, nu):

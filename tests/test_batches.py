@@ -163,29 +163,12 @@ def test_a_torch_loader_gives_the_same_rows(rows):
     assert y.tolist() == list(range(10))
 
 
-def test_rows_labelled_anew_share_the_data_and_leave_the_others_alone(rows):
-    anew = rows.labelled(np.full(10, 7))
-    assert anew.X is rows.X and anew.device == rows.device
-    X, y = anew.take(np.array([3, 0]))
-    np.testing.assert_array_equal(X, rows.X[[3, 0]])
-    assert y.tolist() == [7, 7]
-    assert rows.take(np.array([3, 0]))[1].tolist() == [3, 0]
-
-
-def test_labels_on_the_device_are_replaced_too(rows):
-    rows.resident = torch.from_numpy(rows.X), torch.from_numpy(rows.y)
-    anew = rows.labelled(np.full(10, 7))
-    assert anew.resident[0] is rows.resident[0]
-    assert anew.take(np.array([3, 0]))[1].tolist() == [7, 7]
-    assert rows.take(np.array([3, 0]))[1].tolist() == [3, 0]
-
-
 def mixed(n_known, n_outliers, shape=(3,)):
     """A batch before and after its outliers were mixed."""
-    generator = torch.Generator().manual_seed(0)
-    X = torch.rand(n_known + n_outliers, *shape, generator=generator)
     y = np.repeat([1, -1], [n_known, n_outliers])
     with torch.random.fork_rng():
+        torch.random.manual_seed(0)
+        X = torch.rand(n_known + n_outliers, *shape)
         return X, mix_outliers(X.clone(), y)
 
 
@@ -195,7 +178,7 @@ def test_mixed_outliers_are_between_two_outliers(shape):
     assert torch.equal(before[:5], after[:5])
     low, high = before[5:].amin(dim=0), before[5:].amax(dim=0)
     assert ((after[5:] >= low) & (after[5:] <= high)).all()
-    assert not torch.isclose(before[5:], after[5:]).all(dim=1).any()
+    assert (before[5:] != after[5:]).double().mean() > 0.9
 
 
 def test_an_outlier_is_mixed_by_one_share_in_all_its_components():
@@ -213,7 +196,7 @@ def test_a_single_outlier_is_mixed_with_itself():
 def test_the_iterator_changes_batches_and_not_the_data(rows):
     before = rows.X.copy()
     y = np.repeat([1, -1], [6, 4])
-    iterator = BatchIterator(rows.labelled(y), 10, transform=lambda X, y: X.zero_())
+    iterator = BatchIterator(Rows(rows.X, y), 10, transform=lambda X, labels: X.zero_())
     [(X, _)] = iterator
     assert not X.any()
     np.testing.assert_array_equal(rows.X, before)
@@ -253,6 +236,12 @@ def test_a_read_only_array_is_not_written_to_and_raises_no_warning():
     result = map_batches(torch.Tensor.zero_, X, torch.device("cpu"))
     assert not result.any()
     assert X.all()
+
+
+def test_an_array_back_to_front_is_taken():
+    X = np.arange(40, dtype=np.float32).reshape(20, 2)
+    result = map_batches(lambda x: 2 * x, X[::-1, ::-1], torch.device("cpu"))
+    np.testing.assert_array_equal(result, 2 * X[::-1, ::-1])
 
 
 def test_fewer_rows_are_scored_at_once_where_there_are_many_centers():

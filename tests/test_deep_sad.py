@@ -124,7 +124,7 @@ def test_the_score_is_what_is_left_of_the_radius(data):
 @pytest.mark.parametrize("nu", [0.05, 0.3])
 def test_nu_is_the_fraction_of_rows_not_labelled_anomalies_left_outside(data, nu):
     X, y = data
-    fitted = DeepSAD(nu=nu, **SMALL).fit(X, y)
+    fitted = DeepSAD(nu=nu, calibration_fraction=0, **SMALL).fit(X, y)
     outside = fitted.predict(X[y == 0]) == -1
     assert np.mean(outside) == pytest.approx(nu, abs=1 / len(outside))
     expected = np.quantile(np.sqrt(naive_sq_distances(fitted, X[y == 0])), 1 - nu)

@@ -9,7 +9,7 @@ from skorch.dataset import ValidSplit
 from torch import nn
 
 from sk_hypersphere import HSC, DeepSAD
-from sk_hypersphere._batches import labels_of
+from sk_hypersphere._batches import labels_of, unwrapped
 from sk_hypersphere._semi_supervised import few_anomalies_schedule
 from sk_hypersphere._skorch import Schedule
 from sk_hypersphere.exceptions import SupervisionWarning
@@ -36,6 +36,15 @@ def draw(n_normal, n_anomalies, seed=0):
     X = rng.normal(size=(n_normal + n_anomalies, 4)).astype(np.float32)
     X[n_normal:, 0] += 4
     return X, np.repeat([1, -1], [n_normal, n_anomalies])
+
+
+class Remembers(Callback):
+    """Note which rows are trained on."""
+
+    trained_on = None  # of the class, because fit copies callbacks
+
+    def on_train_begin(self, net, X=None, **kwargs):
+        type(self).trained_on = unwrapped(X)[1]
 
 
 @pytest.fixture(scope="module")
@@ -168,9 +177,50 @@ def test_contamination_counts_rows_that_are_not_labelled_anomalies(
     detector, contamination, data
 ):
     X, y = data
-    fitted = fresh(detector, contamination=contamination).fit(X, y)
+    params = {"contamination": contamination, "calibration_fraction": 0}
+    fitted = fresh(detector, **params).fit(X, y)
     counted = fitted.predict(X[y == 1])
     assert np.mean(counted == -1) == pytest.approx(contamination, abs=1 / len(counted))
+
+
+@EVERY_DETECTOR
+def test_samples_held_out_place_the_threshold_and_are_not_trained_on(detector):
+    X, y = draw(300, 10)
+    remembers = Remembers()
+    fitted = fresh(detector, contamination=0.3, callbacks=[remembers]).fit(X, y)
+    held_out = fitted.calibration_indices_
+    assert len(held_out) == 30 and (y[held_out] == 1).all()
+    assert np.intersect1d(held_out, Remembers.trained_on).size == 0
+    assert (fitted.predict(X[held_out]) == -1).sum() == 9
+
+
+@EVERY_DETECTOR
+@pytest.mark.parametrize("contamination", [0.1, 0.3])
+def test_as_many_new_rows_fall_outside_as_contamination_says(detector, contamination):
+    X, y = draw(600, 10)
+    wide = np.random.RandomState(1).normal(size=(2610, 100))  # easy to learn by heart
+    X, new = np.c_[X, wide[:610]], np.c_[draw(2000, 0, seed=2)[0], wide[610:]]
+    params = {"contamination": contamination, "calibration_fraction": 0.5}
+    fitted = fresh(detector, **params).fit(X, y)
+    outside = np.mean(fitted.predict(new) == -1)
+    assert outside == pytest.approx(contamination, abs=0.08)  # three deviations
+    naive = fitted.set_params(calibration_fraction=0).fit(X, y)
+    assert np.mean(naive.predict(new) == -1) > outside
+
+
+@NO_ANOMALIES
+@EVERY_DETECTOR
+def test_nothing_is_held_out_where_no_anomaly_is_known(detector, data):
+    assert len(fresh(detector, max_epochs=1).fit(data[0]).calibration_indices_) == 0
+
+
+@EVERY_DETECTOR
+def test_fit_predict_learns_from_labels(detector, data):
+    X, y = data
+    at_once = fresh(detector, max_epochs=2).fit_predict(X, y)
+    np.testing.assert_array_equal(
+        at_once, fresh(detector, max_epochs=2).fit(X, y).predict(X)
+    )
 
 
 @EVERY_DETECTOR
@@ -211,6 +261,7 @@ def test_batches_have_example_anomalies_in_the_chosen_ratio(detector, ratio, dat
             self.seen.append(batch[1].numpy())
 
     params = {"outlier_ratio": ratio, "batch_size": 60, "max_epochs": 2}
+    params["calibration_fraction"] = 0
     fresh(detector, callbacks=[Batches()], **params).fit(*data)
     assert len(Batches.seen) == 2 * 2
     for labels in Batches.seen:
@@ -301,6 +352,7 @@ def test_whole_epochs_that_are_too_long_make_the_steps_shorter(n_batches):
 def test_the_automatic_length_reaches_the_net(detector):
     X, y = draw(392, 5)
     automatic = {"max_epochs": "auto", "lr": "auto", "batch_size": 8}
+    automatic["calibration_fraction"] = 0
     fitted = fresh(detector, **automatic).fit(X, y)
     assert fitted.n_iter_ == 2
     assert fitted.net_.lr == pytest.approx(5e-4 * 50 / 98)
@@ -322,11 +374,21 @@ def test_a_stratified_validation_split_keeps_both_kinds_and_stops_early(detector
     X[rng.permutation(100)[:20], 0] += 4  # unlabelled anomalies: losses soon rise again
     params = {"callbacks": [Splits(), EarlyStopping(patience=3)], "max_epochs": 300}
     split = {"net__train_split": ValidSplit(5, stratified=True)}
+    split["calibration_fraction"] = 0
     fitted = fresh(detector).set_params(**params, **split).fit(X, y)
     for train, valid in Splits.seen:
         assert ((train == 1).sum(), (train == -1).sum()) == (80, 16)
         assert ((valid == 1).sum(), (valid == -1).sum()) == (20, 4)
     assert fitted.n_iter_ == len(Splits.seen) < 300
+
+
+@EVERY_DETECTOR
+def test_a_split_that_leaves_no_anomaly_to_train_on_is_refused(detector):
+    X, y = draw(60, 1)
+    split = {"net__train_split": ValidSplit(5)}  # the last fifth first
+    model = fresh(detector).set_params(**split)
+    with pytest.raises(ValueError, match="train_split must leave example anomalies"):
+        model.fit(X[::-1], y[::-1])
 
 
 # Warm start.

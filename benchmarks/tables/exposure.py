@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks.datasets import load_all_letters, load_mnist, one_class_task
 from benchmarks.methods import (
+    ALL_SAMPLES,
     auroc,
     check_finished,
     fit_exposed,
@@ -30,10 +31,10 @@ TICKS = (50, 60, 70, 80, 90, 95, 98, 99, 99.5)
 HIGHEST = 0.999  # in the picture
 
 EXPOSED = {
-    "`HSC()`": HSC,
-    '`HSC("bce")`': partial(HSC, "bce"),
-    '`HSC("focal")`': partial(HSC, "focal"),
-    "`DeepSAD()`": DeepSAD,
+    "`HSC()`": partial(HSC, **ALL_SAMPLES),
+    '`HSC("bce")`': partial(HSC, "bce", **ALL_SAMPLES),
+    '`HSC("focal")`': partial(HSC, "focal", **ALL_SAMPLES),
+    "`DeepSAD()`": partial(DeepSAD, **ALL_SAMPLES),
 }
 CURVES = ("`HSC()`", '`HSC("bce")`')  # by the number of example anomalies
 UNEXPOSED = (

@@ -16,7 +16,7 @@ from benchmarks.cifar10 import (
     seconds_trained,
 )
 from benchmarks.datasets import Split, load_cifar10, load_colored, one_class_task
-from benchmarks.methods import auroc, check_finished, fit_exposed
+from benchmarks.methods import ALL_SAMPLES, auroc, check_finished, fit_exposed
 from benchmarks.report import (
     column,
     markdown_table,
@@ -32,10 +32,17 @@ DESCRIPTION = (
 )
 
 METHODS = {
-    "HSC": HSC,
-    "BCE": partial(HSC, "bce"),
-    "focal": partial(HSC, "focal"),
-    "Deep SAD": partial(DeepSAD, 1.0, epsilon=1e-9, center="origin", pretrain_epochs=0),
+    "HSC": partial(HSC, **ALL_SAMPLES),
+    "BCE": partial(HSC, "bce", **ALL_SAMPLES),
+    "focal": partial(HSC, "focal", **ALL_SAMPLES),
+    "Deep SAD": partial(
+        DeepSAD,
+        1.0,
+        epsilon=1e-9,
+        center="origin",
+        pretrain_epochs=0,
+        **ALL_SAMPLES,
+    ),
 }
 
 # R. Bartyzal. "Rethinking Assumptions in Deep Anomaly Detection". Slides, 2020. They

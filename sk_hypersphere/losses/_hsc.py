@@ -84,6 +84,10 @@ class HSCLoss(nn.Module):
 
     def __init__(self, radial: str = "pseudo-huber"):
         super().__init__()
+        if radial not in RADIAL_FUNCTIONS:
+            raise ValueError(
+                f"radial must be one of {', '.join(RADIAL_FUNCTIONS)}, got {radial!r}."
+            )
         self.radial = radial
 
     def evidence(self, sq_distances: Tensor) -> Tensor:

@@ -496,7 +496,7 @@ class NoveltySplit(StratifiedKFold):
     See Also
     --------
     sklearn.model_selection.StratifiedKFold : Folds that keep outliers in training, for
-        classifiers that learn from them.
+        estimators that learn from them.
 
     Examples
     --------

@@ -714,6 +714,14 @@ def curves():
         ("MCHADLoss, outliers, r = 1, m = 1", 1, 4 - 1),
         ("IILoss, samples 2 from their mean", 3, 4 - 9),
         ("IILoss, samples at their mean", 3, -9),
+        ("HSCLoss, normal, squared", 3, 9),
+        ("HSCLoss, normal, pseudo-huber", 3, np.sqrt(9 + 1) - 1),
+        ("DeepSADLoss, no label", 3, 9),
+        ("HSCLoss, anomaly, squared", 1, -np.log(1 - np.exp(-1))),
+        ("HSCLoss, anomaly, pseudo-huber", 1, -np.log(1 - np.exp(1 - np.sqrt(2)))),
+        ("HSCLoss, anomaly, pseudo-huber", 0, -np.log(1e-7)),
+        ("DeepSADLoss, anomaly, ε = 0.1", 2, 1 / (4 + 0.1)),
+        ("DeepSADLoss, anomaly, ε = 1e-6", 0, 1e6),
     ],
 )
 def test_a_curve_is_the_loss_computed_by_hand(curves, loss, distance, expected):
@@ -726,6 +734,14 @@ def test_names_of_curves_stand_inside_their_panel(panel):
     for curve in panel.curves:
         x, y = curve.name_at
         assert 0 < x < panel.farthest and low < y < high
+
+
+@pytest.mark.parametrize("panel", loss_curves.make_panels(), ids=lambda p: p.title)
+def test_a_band_ends_around_a_line_of_its_panel(panel):
+    ends = {curve.loss: curve.value(panel.farthest) for curve in panel.curves}
+    for band in (c for c in panel.curves if c.style is loss_curves.BAND):
+        lines = [ends[c.loss] for c in panel.curves if c.style is loss_curves.LINE]
+        assert any(ends[band.loss] == pytest.approx(end, rel=0.01) for end in lines)
 
 
 def test_values_of_a_curve_stand_below_their_distances():

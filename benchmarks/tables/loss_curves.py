@@ -17,6 +17,8 @@ from benchmarks.results import FOLDER
 from sk_hypersphere.losses import (
     CACLoss,
     CenterLoss,
+    DeepSADLoss,
+    HSCLoss,
     IILoss,
     MCHADLoss,
     OneClassLoss,
@@ -40,6 +42,8 @@ COLORS = {
     "CACLoss": "#009E73",
     "CenterLoss": "#0072B2",
     "IILoss": "#CC79A7",
+    "HSCLoss": "#E69F00",
+    "DeepSADLoss": "#56B4E9",
 }
 NOT_OURS = "#777777"
 
@@ -47,7 +51,7 @@ NOT_OURS = "#777777"
 class Curve(NamedTuple):
     """A loss as a function of a distance, where its name stands, and how it is drawn.
 
-    A curve that coincides with another one is drawn as a band around it.
+    A curve that coincides with another one, far from 0 at least, is a band around it.
     """
 
     loss: str
@@ -71,6 +75,7 @@ class Panel(NamedTuple):
     limits: tuple[float, float]
     landmarks: dict[int, str]
     curves: list[Curve]
+    scale: str = "linear"  # of the loss
 
 
 def run(results, options):
@@ -181,7 +186,14 @@ def outlier_term_of_the_experiments(distance):
 
 
 def make_panels():
-    return [pulled_in(), told_apart(), pushed_off(), driven_apart()]
+    return [
+        pulled_in(),
+        told_apart(),
+        pushed_off(),
+        driven_apart(),
+        kept_near(),
+        pushed_away(),
+    ]
 
 
 def pulled_in():
@@ -306,6 +318,71 @@ def driven_apart():
     )
 
 
+def kept_near():
+    return Panel(
+        "One class: pulled to the center",
+        "distance d to the only center",
+        farthest=4,
+        limits=(0, 16),
+        landmarks={},
+        curves=[
+            Curve(
+                "HSCLoss, normal, squared",
+                at_distance(HSCLoss("squared")),
+                name_at=(3.3, 13.3),
+                side="right",
+            ),
+            Curve(
+                "DeepSADLoss, no label",
+                at_distance(DeepSADLoss()),
+                name_at=(2.9, 10.5),
+                side="right",
+                style=BAND,
+            ),
+            Curve(
+                "HSCLoss, normal, pseudo-huber",
+                at_distance(HSCLoss()),
+                name_at=(2.4, 4),
+            ),
+        ],
+    )
+
+
+def pushed_away():
+    return Panel(
+        "One class: anomalies pushed away without end",
+        "distance d to the only center",
+        farthest=4,
+        limits=(0.01, 100),
+        landmarks={},
+        curves=[
+            Curve(
+                "HSCLoss, anomaly, squared",
+                at_distance(HSCLoss("squared"), y=-1),
+                name_at=(1.6, 0.04),
+                side="right",
+            ),
+            Curve(
+                "HSCLoss, anomaly, pseudo-huber",
+                at_distance(HSCLoss(), y=-1),
+                name_at=(2.0, 0.7),
+            ),
+            Curve(
+                "DeepSADLoss, anomaly, ε = 0.1",
+                at_distance(DeepSADLoss(epsilon=0.1), y=-1),
+                name_at=(0.8, 5),
+            ),
+            Curve(
+                "DeepSADLoss, anomaly, ε = 1e-6",
+                at_distance(DeepSADLoss(), y=-1),
+                name_at=(0.3, 40),
+                style=BAND,
+            ),
+        ],
+        scale="log",
+    )
+
+
 def draw(panels):
     """All panels on one sheet."""
     import matplotlib
@@ -313,7 +390,7 @@ def draw(panels):
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(2, 2, figsize=(11, 8), layout="constrained")
+    figure, axes = pyplot.subplots(3, 2, figsize=(11, 12), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.15, h_pad=0.15)
     for ax, panel in zip(axes.flat, panels, strict=True):
         draw_panel(ax, panel)
@@ -337,8 +414,11 @@ def draw_panel(ax, panel):
     ticks = range(panel.farthest + 1)
     marks = [f"{tick}\n{panel.landmarks.get(tick, '')}" for tick in ticks]
     ax.set(xlim=(0, panel.farthest), ylim=panel.limits)
-    ax.set(xlabel=panel.distance, ylabel="loss")
+    ax.set(xlabel=panel.distance, ylabel="loss", yscale=panel.scale)
     ax.set_xticks(ticks, marks)
-    ax.yaxis.set_major_locator(MultipleLocator(4))
+    if panel.scale == "linear":
+        ax.yaxis.set_major_locator(MultipleLocator(4))
+    else:
+        ax.yaxis.set_major_formatter("{x:g}")
     ax.set_title(panel.title, loc="left", weight="bold", pad=12)
     ax.spines[["top", "right"]].set_visible(False)

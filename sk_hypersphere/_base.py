@@ -22,7 +22,13 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
-from sk_hypersphere._batches import Rows, map_batches, rows_at_once, shuffled
+from sk_hypersphere._batches import (
+    Rows,
+    hold_out,
+    map_batches,
+    rows_at_once,
+    shuffled,
+)
 from sk_hypersphere._checks import (
     check_embedding,
     check_finite,
@@ -333,6 +339,12 @@ class BaseHypersphereScorer(BaseHypersphere):
         """
         raise NotImplementedError
 
+    def _hold_out(self, y, run):
+        """Draw known samples to place the threshold; see `hold_out`."""
+        # Another fit must not train on those that an earlier one has held out.
+        stream = np.random.RandomState(0) if self.warm_start else run.random_state
+        return hold_out(y, self.calibration_fraction, stream)
+
     def _outputs(self, X, function):
         """A function of the module's float64 output, for all rows of a valid `X`."""
         module, device = self._module()
@@ -370,8 +382,8 @@ class BaseHypersphereDetector(OutlierMixin, BaseHypersphereScorer):
         "contamination": [Interval(Real, 0, 0.5, closed="right"), StrOptions({"auto"})],
     }
 
-    def _auto_offset(self, scores):
-        """The threshold where `contamination` is "auto", given scores as above."""
+    def _auto_offset(self, scores, method):
+        """The threshold where `contamination` is "auto"; see :meth:`_set_offset`."""
         raise NotImplementedError
 
     def _set_offset(self, scores, method="linear"):
@@ -380,7 +392,7 @@ class BaseHypersphereDetector(OutlierMixin, BaseHypersphereScorer):
         `method` is one of numpy's kinds of quantiles.
         """
         if self.contamination == "auto":
-            self.offset_ = self._auto_offset(scores)
+            self.offset_ = self._auto_offset(scores, method)
         else:
             share = 100 * self.contamination
             self.offset_ = float(np.percentile(scores, share, method=method))

@@ -293,7 +293,9 @@ def inference_batches(X, device, batch_size=INFERENCE_BATCH_SIZE):
     for start in range(0, len(X), batch_size):
         rows = slice(start, min(start + batch_size, len(X)))
         batch = X[rows]
-        if not batch.flags.writeable or min(batch.strides) < 0:
+        if not batch.flags.writeable or any(
+            stride < 0 or stride % batch.itemsize for stride in batch.strides
+        ):
             batch = batch.copy()  # torch would warn, or refuse
         batch = torch.from_numpy(batch).to(device, torch.float32)
         n_missing = -len(batch) % BLOCK_ROWS

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch.nn import functional
 
 from sk_hypersphere._base import BaseHypersphereScorer, Plan
-from sk_hypersphere._batches import hold_out, shuffled, with_outliers
+from sk_hypersphere._batches import shuffled, with_outliers
 from sk_hypersphere._labels import as_labels, is_label, replace_where
 from sk_hypersphere._skorch import Schedule, auto_epochs
 
@@ -155,7 +155,7 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
             )
 
     def _plan(self, encoder, head, X, y, run):
-        held_out = hold_out(y, self.calibration_fraction, run.random_state)
+        held_out = self._hold_out(y, run)
         epochs = auto_epochs(np.sum(y != OUTLIER) - len(held_out), self.batch_size)
         return Plan(
             head=self._make_head(head),

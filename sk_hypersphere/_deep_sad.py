@@ -78,7 +78,9 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
         Share of the samples not labelled as anomalies, rounded down, that is not
         trained on but places `offset_` and the radius, in [0, 1), if there are example
         anomalies. What was trained on scores higher than what is new: with 0, where
-        training samples place it, most new samples may fall outside.
+        training samples place it, most new samples may fall outside. Of m samples held
+        out, 1 / (m + 1) of what is new is outside at least; of fewer than 10 none is
+        held out. `warm_start` holds the same samples out again.
 
     center : {"mean", "origin"}, default="mean"
         Where the center stands: at the mean of the embeddings before training, example
@@ -89,8 +91,9 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
         coordinate at 0 could be met by zero weights, which is a way to collapse.
 
     nu : float, default=0.1
-        Fraction of the training samples, example anomalies aside, left outside the
-        sphere, in (0, 1]: the radius is the (1 - nu) quantile of their distances.
+        Fraction of the samples held out, or without any of the training samples, left
+        outside the sphere, in (0, 1]: the radius is the (1 - nu) quantile of their
+        distances. Example anomalies do not count.
 
     pretrain_epochs : int or "auto", default="auto"
         Epochs of training as an autoencoder before the center is placed. Example
@@ -114,9 +117,9 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
         decoder that the encoders of this package bring.
 
     contamination : float or "auto", default="auto"
-        Fraction of the training samples, example anomalies aside, that `predict` calls
-        anomalies, in (0, 0.5]. It moves `offset_` only. "auto" is the surface of the
-        sphere.
+        Fraction of new normal samples that `predict` is expected to call anomalies, in
+        (0, 0.5], judged by the samples held out; without any, by the training samples.
+        It moves `offset_` only. "auto" is the surface of the sphere.
 
     encoder : nn.Module, class, callable or None, default=None
         Maps a batch of samples to embeddings, (n_samples, n_components). A module is
@@ -132,8 +135,8 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
     max_epochs : int or "auto", default="auto"
         Epochs of training, after those of the autoencoder. A few anomalies are soon
         learned by heart: "auto" is as many as have 50 batches, or 150 of images. If
-        that does not show every example anomaly 5 times, it is as many as do, but at
-        most 100. Without example anomalies it is as in :class:`DeepSVDD`.
+        that does not show every example anomaly 5 times on average, it is as many as
+        do, but at most 100. Without example anomalies it is as in :class:`DeepSVDD`.
 
     batch_size : int, default=128
         Largest number of samples in a training batch that are not labelled as
@@ -309,23 +312,24 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
 
     def _plan(self, encoder, head, X, y, run):
         is_anomaly = y < 0
+        held_out = self._held_out(y, run)
         # Known anomalies say more of what counts than a reconstruction does.
         pretrain_epochs = self._pretrain_epochs(encoder, not is_anomaly.any())
         if head is not None:
             center = head.centers[0]
         else:
             if pretrain_epochs:
-                anomalies = np.flatnonzero(is_anomaly)
-                self._pretrain(encoder, X, run, pretrain_epochs, skipped=anomalies)
+                skipped = np.union1d(np.flatnonzero(is_anomaly), held_out)
+                self._pretrain(encoder, X, run, pretrain_epochs, skipped)
             center = self._place_center(encoder, X, ~is_anomaly, run)
         # What is not pushed need not be told from the center.
         head = Center(center) if is_anomaly.any() else Centers(center[None])
         return self._make_plan(
             X,
             y,
-            run,
             head,
             DeepSADLoss(self.eta, self.epsilon),
+            held_out,
             without_anomalies=one_sphere_schedule(
                 len(X), self.batch_size, pretrain_epochs
             ),
@@ -354,5 +358,5 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
     def _score(self, output):
         return (self.net_.module_.head.sq_radii - output).squeeze(1)  # (m, 1) -> (m,)
 
-    def _auto_offset(self, scores):
+    def _auto_offset(self, scores, method):
         return 0.0

@@ -8,7 +8,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
 from sk_hypersphere._semi_supervised import BaseSemiSupervisedDetector
-from sk_hypersphere._skorch import Schedule
+from sk_hypersphere._skorch import one_sphere_schedule
 from sk_hypersphere.exceptions import SupervisionWarning, warn_caller
 from sk_hypersphere.losses import FocalLoss, HSCLoss
 from sk_hypersphere.modules import Center
@@ -82,17 +82,20 @@ class HSC(BaseSemiSupervisedDetector):
 
     calibration_fraction : float, default=0.1
         Share of the samples not labelled as anomalies, rounded down, that is not
-        trained on but places `offset_`, in [0, 1), if there are example
-        anomalies. What was trained on scores higher than what is new: with 0, where
-        training samples place it, most new samples may fall outside.
+        trained on but places `offset_`, in [0, 1), if there are example anomalies. What
+        was trained on scores higher than what is new: with 0, where training samples
+        place it, most new samples may fall outside. Of m samples held out, 1 / (m + 1)
+        of what is new is outside at least; of fewer than 10 none is held out.
+        `warm_start` holds the same samples out again.
 
     contamination : float or "auto", default="auto"
-        Fraction of the training samples, example anomalies aside, that `predict` calls
-        anomalies, in (0, 0.5]. It moves `offset_` only. "auto" is the threshold at
-        which both answers are equally likely in a training batch, and so depends on
-        `outlier_ratio` and on the examples: other kinds of anomalies may rank low, but
-        above it. It is 0.1 where that threshold would leave more outside, and where
-        there are no example anomalies.
+        Fraction of new normal samples that `predict` is expected to call anomalies, in
+        (0, 0.5], judged by the samples held out; without any, by the training samples.
+        It moves `offset_` only. "auto" is the threshold at which both answers are
+        equally likely in a training batch, and so depends on `outlier_ratio` and on the
+        examples: other kinds of anomalies may rank low, but above it. It is 0.1 where
+        that threshold would leave more outside, and where there are no example
+        anomalies.
 
     encoder : nn.Module, class, callable or None, default=None
         Maps a batch of samples to embeddings, (n_samples, n_components). A module is
@@ -108,8 +111,8 @@ class HSC(BaseSemiSupervisedDetector):
     max_epochs : int or "auto", default="auto"
         Epochs of training. A few anomalies are soon learned by heart: "auto" is as many
         as have 50 batches, or 150 of images. If that does not show every example
-        anomaly 5 times, it is as many as do, but at most 100. Without example anomalies
-        it is 30.
+        anomaly 5 times on average, it is as many as do, but at most 100. Without
+        example anomalies it is 30, or as many as have 1,000 batches, but at most 300.
 
     batch_size : int, default=128
         Largest number of samples in a training batch that are not labelled as
@@ -281,10 +284,10 @@ class HSC(BaseSemiSupervisedDetector):
         return self._make_plan(
             X,
             y,
-            run,
             self._make_head(head),
             self._make_loss(),
-            without_anomalies=Schedule(30, lr=1e-3, lowers=True),
+            self._held_out(y, run),
+            without_anomalies=one_sphere_schedule(len(X), self.batch_size),
         )
 
     def _make_head(self, former):
@@ -310,8 +313,8 @@ class HSC(BaseSemiSupervisedDetector):
     def _score(self, output):
         return -self.net_.criterion_.evidence(output)
 
-    def _auto_offset(self, scores):
-        most = float(np.quantile(scores, MOST_OUTSIDE, method="weibull"))
+    def _auto_offset(self, scores, method):
+        most = float(np.quantile(scores, MOST_OUTSIDE, method=method))
         if not self.diagnostics_["n_example_anomalies"]:
             return most
         return min(most, 0.0 - self.net_.criterion_.boundary)

@@ -57,8 +57,8 @@ class IILossClassifier(BaseHypersphereClassifier):
     calibration_fraction : float, default=0.1
         Share of the samples of known classes, rounded down, that is not trained on but
         places `offset_`, in [0, 1). What was trained on scores higher than what is new:
-        with 0, where training samples place it, most new samples may fall below. Under
-        `warm_start`, an int as `random_state` holds the same samples out again.
+        with 0, where training samples place it, most new samples may fall below.
+        `warm_start` holds the same samples out again.
 
     encoder : nn.Module, class, callable or None, default=None
         Maps a batch of samples to embeddings, (n_samples, n_components). A module is

@@ -1,5 +1,7 @@
 """One label among others of any type, and which labels mean anomalies."""
 
+from numbers import Number
+
 import numpy as np
 from sklearn.utils import assert_all_finite, column_or_1d
 
@@ -178,8 +180,8 @@ def _is_missing(label):
 
 def _anomaly_label_among(distinct):
     """The label that means anomaly by itself, or None."""
-    if any(isinstance(label, str) for label in distinct):
-        return None  # which of two words is the larger one says nothing
+    if not all(isinstance(label, Number) for label in distinct):
+        return None  # which of two words or dates is the larger one says nothing
     if -1 in distinct:
         return -1
     return max(distinct) if len(distinct) == 2 else None

@@ -10,7 +10,7 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sk_hypersphere._base import BaseHypersphereDetector, Plan
-from sk_hypersphere._batches import hold_out, mix_outliers, shuffled, with_outliers
+from sk_hypersphere._batches import mix_outliers, shuffled, with_outliers
 from sk_hypersphere._labels import binary_labels
 from sk_hypersphere._skorch import Schedule
 
@@ -64,8 +64,9 @@ def few_anomalies_schedule(X, y, batch_size, outlier_ratio, max_epochs="auto"):
     if max_epochs != "auto":
         return Schedule(max_epochs, lr, lowers)
     n_anomalies = int(np.sum(y < 0))
-    n_batches = ceil((len(y) - n_anomalies) / batch_size)
-    for_all = PASSES * n_anomalies / ceil(outlier_ratio * batch_size)
+    n_normal = len(y) - n_anomalies
+    n_batches = ceil(n_normal / batch_size)
+    for_all = PASSES * n_anomalies / ceil(outlier_ratio * n_normal / n_batches)
     n_steps = max(LEAST_STEPS[kind], min(for_all, MOST_EPOCHS * n_batches))
     n_epochs = ceil(n_steps / n_batches)
     return Schedule(n_epochs, lr * (n_steps / (n_epochs * n_batches)), lowers)
@@ -76,8 +77,8 @@ def with_anomalies(y, batch_size, random_state, *, ratio):
     if not np.any(y < 0):
         raise ValueError(
             "train_split must leave example anomalies to train on, got none in "
-            f"{len(y)} labels: all are held out for validation. Label more anomalies, "
-            "or split by ValidSplit(stratified=True)."
+            f"{len(y)} labels: all are held out for validation. Label more anomalies "
+            "and split by ValidSplit(stratified=True), or do without a split."
         )
     return with_outliers(y, batch_size, random_state, ratio=ratio)
 
@@ -167,7 +168,13 @@ class BaseSemiSupervisedDetector(BaseHypersphereDetector):
         check_consistent_length(X, y)
         return binary_labels(y, self.anomaly_label)
 
-    def _make_plan(self, X, y, run, head, loss, *, without_anomalies):
+    def _held_out(self, y, run):
+        """Samples that are not trained on but place the threshold, if any, (m,)."""
+        if not (np.any(y < 0) and self.calibration_fraction):
+            return np.empty(0, dtype=np.intp)
+        return self._hold_out(np.minimum(y, 0), run)  # whatever is known of the normal
+
+    def _make_plan(self, X, y, head, loss, held_out, *, without_anomalies):
         """What is trained, and for how long if that is "auto".
 
         Parameters
@@ -178,24 +185,16 @@ class BaseSemiSupervisedDetector(BaseHypersphereDetector):
         y : ndarray of shape (n,)
             What :meth:`_check_y` returned.
 
-        run : Run
-            Random state of this fit.
-
-        head, loss
+        head, loss, held_out
             See `Plan`.
 
         without_anomalies : Schedule
             For the case that there are none.
         """
-        held_out = ()
         if np.any(y < 0):
-            if self.calibration_fraction:
-                one_class = np.minimum(y, 0)  # whatever is known of normal samples
-                fraction = self.calibration_fraction
-                held_out = hold_out(one_class, fraction, run.random_state)
             schedule = few_anomalies_schedule(
                 X,
-                np.delete(y, held_out) if len(held_out) else y,
+                np.delete(y, held_out),
                 self.batch_size,
                 self.outlier_ratio,
                 self.max_epochs,
@@ -220,13 +219,13 @@ class BaseSemiSupervisedDetector(BaseHypersphereDetector):
     def _calibrating(self, plan):
         """Which samples place the threshold, and the kind of quantile for them."""
         if len(plan.held_out):
-            # New samples are below this one as often as is asked for, on average, also
-            # if it is that of few.
+            # New samples are below this one as often as is asked for, on average, if
+            # there are more of them than the inverse of that share.
             return plan.held_out, "weibull"
         return np.flatnonzero(plan.y >= 0), "linear"
 
     def _keep(self, rows, plan):
-        self.calibration_indices_ = np.asarray(plan.held_out, dtype=np.intp)
+        self.calibration_indices_ = plan.held_out
         self.diagnostics_["n_example_anomalies"] = int(np.sum(plan.y < 0))
         scores = self._outputs(rows.X, self._score)
         self.diagnostics_["n_distinct_scores"] = len(np.unique(scores))

@@ -4,7 +4,7 @@ import sys
 import warnings
 
 # A warning is about a line outside of these: whoever called `fit`.
-OWN_PACKAGES = {"sk_hypersphere", "sklearn"}
+OWN_PACKAGES = {"sk_hypersphere", "sklearn", "joblib"}
 
 
 class CollapseWarning(UserWarning):
@@ -32,9 +32,14 @@ class NonFiniteLossError(ArithmeticError):
         self.net = net
 
 
+def package_of(frame):
+    """The package whose code a frame runs; empty for code without a module."""
+    return frame.f_globals.get("__name__", "").partition(".")[0]
+
+
 def warn_caller(message, category):
-    """Warn at the line that called this package, also through scikit-learn."""
+    """Warn at the line that called this package, also by way of scikit-learn."""
     frame, level = sys._getframe(1), 2
-    while frame and frame.f_globals["__name__"].partition(".")[0] in OWN_PACKAGES:
+    while frame and package_of(frame) in OWN_PACKAGES:
         frame, level = frame.f_back, level + 1
     warnings.warn(message, category, stacklevel=level)

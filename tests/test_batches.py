@@ -244,6 +244,13 @@ def test_an_array_back_to_front_is_taken():
     np.testing.assert_array_equal(result, 2 * X[::-1, ::-1])
 
 
+def test_a_column_of_a_record_array_is_taken():
+    records = np.zeros(40, dtype=[("kind", "u1"), ("x", "f4", 2)])
+    records["x"] = np.arange(80).reshape(40, 2)
+    result = map_batches(lambda x: 2 * x, records["x"], torch.device("cpu"))
+    np.testing.assert_array_equal(result, 2 * records["x"])
+
+
 def test_fewer_rows_are_scored_at_once_where_there_are_many_centers():
     few, many = Centers(torch.zeros(1, 2)), Centers(torch.zeros(100_000, 2))
     assert rows_at_once(few) == 8192

@@ -183,6 +183,24 @@ def test_pretraining_leaves_example_anomalies_out(data):
     first, second = (DeepSAD(**params).fit(Z, y) for Z in (X, other))
     np.testing.assert_array_equal(first.transform(X), second.transform(X))
     np.testing.assert_array_equal(first.centers_, second.centers_)
+
+
+def test_pretraining_leaves_samples_out_that_place_the_threshold(data):
+    X, y = data
+    params = {"encoder": nn.Linear(3, 2), "decoder": nn.Linear(2, 3)}
+    params |= {"pretrain_epochs": 3, "max_epochs": 0, "random_state": 0}
+    first = DeepSAD(**params).fit(X, y)
+    other = X.copy()
+    other[first.calibration_indices_] = 50
+    second = DeepSAD(**params).fit(other, y)
+    np.testing.assert_array_equal(first.transform(X), second.transform(X))
+
+
+def test_without_labels_no_sample_is_left_out_of_pretraining(data):
+    X, y = data
+    params = {"encoder": nn.Linear(3, 2), "decoder": nn.Linear(2, 3)}
+    params |= {"pretrain_epochs": 3, "max_epochs": 0, "random_state": 0}
+    first = DeepSAD(**params).fit(X, y)
     unlabelled = DeepSAD(**params).fit(X)
     assert np.abs(first.transform(X) - unlabelled.transform(X)).max() > 0
 

@@ -107,6 +107,11 @@ def test_the_center_is_the_origin_and_stays(data):
     assert all(name.startswith("encoder.") for name in names)
 
 
+def test_without_anomalies_the_threshold_leaves_a_tenth_outside(data):
+    X, _ = data
+    assert np.mean(HSC(**SMALL).fit(X).predict(X) == -1) == pytest.approx(0.1)
+
+
 def test_the_center_goes_with_a_loss_that_has_none(data):
     fitted = HSC(**SMALL).fit(*data)
     assert (fitted.centers_ == 0).all()

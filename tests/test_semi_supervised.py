@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback, EarlyStopping
 from skorch.dataset import ValidSplit
 from torch import nn
@@ -135,6 +137,15 @@ def test_labels_that_are_no_supervision_are_ignored_with_a_warning(
     without.fit(X)
     np.testing.assert_array_equal(ignored.score_samples(X), without.score_samples(X))
     assert ignored.offset_ == without.offset_
+
+
+@EVERY_DETECTOR
+def test_a_warning_is_about_the_line_that_called_fit(detector, data):
+    X, y = data
+    model = make_pipeline(StandardScaler(), fresh(detector, max_epochs=1))
+    with pytest.warns(SupervisionWarning) as caught:
+        model.fit(X, np.arange(len(X)) % 3)
+    assert {warning.filename for warning in caught} == {__file__}
 
 
 @EVERY_DETECTOR
@@ -396,13 +407,22 @@ def test_a_split_that_leaves_no_anomaly_to_train_on_is_refused(detector):
 
 @EVERY_DETECTOR
 def test_warm_start_goes_on_with_the_former_weights(detector, data):
-    fitted = fresh(detector, warm_start=True, max_epochs=2, lr=1e-3).fit(*data)
+    params = {"max_epochs": 2, "lr": 1e-3, "calibration_fraction": 0}
+    fitted = fresh(detector, warm_start=True, **params).fit(*data)
     first = fitted.net_.history[-1, "train_loss"]
     fitted.fit(*data)
-    cold = fresh(detector, max_epochs=2, lr=1e-3, random_state=0).fit(*data)
+    cold = fresh(detector, **params).fit(*data)
     assert cold.net_.history[-1, "train_loss"] == first
     assert fitted.net_.history[0, "train_loss"] < first
     assert fitted.n_iter_ == 2
+
+
+@EVERY_DETECTOR
+def test_a_warm_start_holds_the_same_samples_out_again(detector, data):
+    params = {"warm_start": True, "max_epochs": 1, "random_state": None}
+    fitted = fresh(detector, **params).fit(*data)
+    before = fitted.calibration_indices_
+    np.testing.assert_array_equal(fitted.fit(*data).calibration_indices_, before)
 
 
 @NO_ANOMALIES

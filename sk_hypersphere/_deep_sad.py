@@ -147,8 +147,8 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
         for the last 30 % of the epochs. If `max_epochs` is "auto" too, it is less in
         proportion where whole epochs have more batches than that asks for: two epochs
         of 49 batches in place of 50 batches halve it. Without example anomalies it is
-        as in
-        :class:`DeepSVDD`. A number is kept throughout, unless a callback changes it.
+        as in :class:`DeepSVDD`. A number is kept throughout, unless a callback changes
+        it.
 
     weight_decay : float, default=1e-6
         L2 penalty of the weights, at least 0.

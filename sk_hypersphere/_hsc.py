@@ -42,8 +42,8 @@ class HSC(BaseSemiSupervisedDetector):
     :class:`~sklearn.preprocessing.StandardScaler`: training is short, and starts from
     distances between samples as they are.
 
-    Without example anomalies, "hsc" is a Deep SVDD around the origin, for which
-    :class:`DeepSVDD` is the better choice; the other two learn nothing.
+    Without example anomalies, "hsc" is a :class:`DeepSVDD` around the origin, without
+    pre-training; the other two learn nothing.
 
     Parameters
     ----------
@@ -123,9 +123,8 @@ class HSC(BaseSemiSupervisedDetector):
         for the last 30 % of the epochs. If `max_epochs` is "auto" too, it is less in
         proportion where whole epochs have more batches than that asks for: two epochs
         of 49 batches in place of 50 batches halve it. Without example anomalies it is
-        1e-3, and 1e-4 for
-        the last 30 % of the epochs. A number is kept throughout, unless a callback
-        changes it.
+        1e-3, and 1e-4 for the last 30 % of the epochs. A number is kept throughout,
+        unless a callback changes it.
 
     weight_decay : float, default=1e-6
         L2 penalty of the weights, at least 0.

@@ -133,7 +133,8 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
         Epochs of training, after those of the autoencoder. "auto" is 1 for many
         spheres, which are in place before it: more would pull their clusters out of
         shape. For rows that makes them spheres in nearly random features. For one
-        sphere it is 30, or as many as have 1,000 batches, but at most 300.
+        sphere it is 30, or after pre-training as many as have 1,000 batches, but at
+        least 30 and at most 300.
 
     batch_size : int, default=128
         Largest number of samples in a training batch.

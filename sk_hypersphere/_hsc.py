@@ -112,7 +112,7 @@ class HSC(BaseSemiSupervisedDetector):
         Epochs of training. A few anomalies are soon learned by heart: "auto" is as many
         as have 50 batches, or 150 of images. If that does not show every example
         anomaly 5 times on average, it is as many as do, but at most 100. Without
-        example anomalies it is 30, or as many as have 1,000 batches, but at most 300.
+        example anomalies it is 30.
 
     batch_size : int, default=128
         Largest number of samples in a training batch that are not labelled as

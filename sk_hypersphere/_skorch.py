@@ -206,10 +206,9 @@ def auto_epochs(n_samples, batch_size):
 
 def one_sphere_schedule(n_samples, batch_size, pretrain_epochs=0):
     """For a single sphere."""
-    max_epochs = auto_epochs(n_samples, batch_size)
     if pretrain_epochs:
-        return Schedule(max_epochs, lr=1e-4)
-    return Schedule(max_epochs, lr=1e-3, lowers=True)
+        return Schedule(auto_epochs(n_samples, batch_size), lr=1e-4)
+    return Schedule(30, lr=1e-3, lowers=True)
 
 
 def one_cycle(max_lr, n_steps):

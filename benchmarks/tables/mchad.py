@@ -37,7 +37,6 @@ MODELS = {
     "G-MCHAD, beta = 0": partial(GENERALIZED, beta=0),
     "G-MCHAD, gamma = 0": partial(GENERALIZED, gamma=0),
 }
-IN_SUMMARY = ("softmax", "MCHAD", "G-Center", "G-MCHAD")
 OUTLIER_SETS = ("letters n to z", "uniform noise", "Gaussian noise", "CIFAR in gray")
 
 # What the rows hold, and the headers of the tables.
@@ -153,15 +152,6 @@ def render(rows):
             claims_table(rows),
         ]
     )
-
-
-def render_summary(rows):
-    """The models that matter most, with three figures."""
-    if not rows:
-        return f"Not measured yet: `python -m benchmarks {NAME}`"
-    rows = select(rows, epochs=str(EPOCHS))
-    figures = {name: FIGURES[name] for name in ("accuracy", "auroc", "fpr95")}
-    return figures_table(rows, IN_SUMMARY, OUTLIER_SETS, figures)
 
 
 def figures_table(rows, models, outlier_sets, figures, published=()):

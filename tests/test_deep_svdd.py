@@ -178,21 +178,21 @@ def test_with_one_class_the_rules_agree(three_blobs):
     np.testing.assert_allclose(sphere, nearest, rtol=1e-12, atol=1e-12)
 
 
-def test_one_sphere_takes_longer_to_tell_what_is_between_clusters(three_blobs):
+def test_anomalies_between_clusters_need_more_than_one_sphere(three_blobs):
     X, _ = three_blobs
     between = np.random.RandomState(0).normal([3, 3, 3], 0.3, (50, 3))
     y = np.r_[np.ones(len(X)), np.zeros(len(between))]
-    one, briefly, many = (
+    one, many = (
         roc_auc_score(
             y,
-            DeepSVDD(random_state=0, **params)
+            DeepSVDD(multi_radius=multi, random_state=0)
             .fit(X)
             .score_samples(np.vstack([X, between])),
         )
-        for params in ({"max_epochs": 200}, {"max_epochs": 10}, {"multi_radius": True})
+        for multi in (False, True)
     )
-    assert min(one, many) > 0.95
-    assert briefly < 0.9
+    assert many > 0.95
+    assert many > one
 
 
 def test_many_spheres_on_rows_are_trained_for_a_single_epoch(three_blobs):

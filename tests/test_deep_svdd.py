@@ -253,8 +253,9 @@ def test_any_clusterer_can_find_the_groups_and_is_not_fitted_itself(three_blobs)
 
 def test_noise_of_a_clusterer_joins_the_nearest_cluster(three_blobs):
     X, _ = three_blobs
-    clusterer = DBSCAN(eps=4.0, min_samples=20)
-    detector = DeepSVDD(multi_radius=True, clusterer=clusterer, **SMALL).fit(X)
+    clusterer = DBSCAN(eps=2.0, min_samples=20)
+    params = {"clusterer": clusterer, "n_components": 64, **SMALL}
+    detector = DeepSVDD(multi_radius=True, **params).fit(X)
     assert detector.labels_.min() == 0
     assert detector.cluster_sizes_.sum() == len(X)
 

@@ -208,7 +208,7 @@ class BaseHypersphere(
         plan = self._plan(encoder, head, X, y, run)
         rows = Rows(X, plan.y, run.device)
         max_epochs = self._auto("max_epochs", plan.schedule.max_epochs) * plan.learns
-        lowers = plan.schedule.lowers and self._auto("lr", None) is None
+        lowers = plan.schedule.lowers and self.lr == "auto"
         run.bar.total += max_epochs
         net = train_net(
             Hypersphere(encoder, plan.head).to(run.device),
@@ -339,11 +339,14 @@ class BaseHypersphereScorer(BaseHypersphere):
         """
         raise NotImplementedError
 
-    def _hold_out(self, y, run):
-        """Draw known samples to place the threshold; see `hold_out`."""
-        # Another fit must not train on those that an earlier one has held out.
+    def _hold_out(self, y, fraction, run):
+        """Draw a fraction of the known samples to place the threshold; see `hold_out`.
+
+        Under `warm_start` they are the same ones in each fit of the same labels: none
+        may train on what the next one takes for new.
+        """
         stream = np.random.RandomState(0) if self.warm_start else run.random_state
-        return hold_out(y, self.calibration_fraction, stream)
+        return hold_out(y, fraction, stream)
 
     def _outputs(self, X, function):
         """A function of the module's float64 output, for all rows of a valid `X`."""

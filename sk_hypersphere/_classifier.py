@@ -155,7 +155,7 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
             )
 
     def _plan(self, encoder, head, X, y, run):
-        held_out = self._hold_out(y, run)
+        held_out = self._hold_out(y, self.calibration_fraction, run)
         epochs = auto_epochs(np.sum(y != OUTLIER) - len(held_out), self.batch_size)
         return Plan(
             head=self._make_head(head),

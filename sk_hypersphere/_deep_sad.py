@@ -312,8 +312,8 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
 
     def _plan(self, encoder, head, X, y, run):
         is_anomaly = y < 0
-        held_out = self._held_out(y, run)
-        # Known anomalies say more of what counts than a reconstruction does.
+        held_out = self._draw_calibration(y, run)
+        # Example anomalies say more of what counts than a reconstruction does.
         pretrain_epochs = self._pretrain_epochs(encoder, not is_anomaly.any())
         if head is not None:
             center = head.centers[0]

@@ -285,7 +285,7 @@ class HSC(BaseSemiSupervisedDetector):
             y,
             self._make_head(head),
             self._make_loss(),
-            self._held_out(y, run),
+            self._draw_calibration(y, run),
             without_anomalies=one_sphere_schedule(len(X), self.batch_size),
         )
 

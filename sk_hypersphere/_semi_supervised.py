@@ -168,11 +168,12 @@ class BaseSemiSupervisedDetector(BaseHypersphereDetector):
         check_consistent_length(X, y)
         return binary_labels(y, self.anomaly_label)
 
-    def _held_out(self, y, run):
+    def _draw_calibration(self, y, run):
         """Samples that are not trained on but place the threshold, if any, (m,)."""
         if not (np.any(y < 0) and self.calibration_fraction):
             return np.empty(0, dtype=np.intp)
-        return self._hold_out(np.minimum(y, 0), run)  # whatever is known of the normal
+        one_class = np.minimum(y, 0)  # whatever is known of the normal samples
+        return self._hold_out(one_class, self.calibration_fraction, run)
 
     def _make_plan(self, X, y, head, loss, held_out, *, without_anomalies):
         """What is trained, and for how long if that is "auto".

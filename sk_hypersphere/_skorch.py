@@ -298,8 +298,10 @@ def train_net(
         **(net_params or {}),
     }
     if params["iterator_train"] is BatchIterator:
-        params.setdefault("iterator_train__sampler", sampler)
-        params.setdefault("iterator_train__transform", transform)
+        if "iterator_train__sampler" not in params:
+            # A transform counts on the batches of its sampler.
+            params["iterator_train__sampler"] = sampler
+            params["iterator_train__transform"] = transform
         params["iterator_train__random_state"] = run.random_state
     if params["optimizer"] is torch.optim.Adam:
         params.setdefault("optimizer__fused", True)

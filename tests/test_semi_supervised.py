@@ -11,7 +11,7 @@ from skorch.dataset import ValidSplit
 from torch import nn
 
 from sk_hypersphere import HSC, DeepSAD
-from sk_hypersphere._batches import labels_of, unwrapped
+from sk_hypersphere._batches import in_order, labels_of, unwrapped
 from sk_hypersphere._semi_supervised import few_anomalies_schedule
 from sk_hypersphere._skorch import Schedule
 from sk_hypersphere.exceptions import SupervisionWarning
@@ -310,6 +310,19 @@ def test_a_single_anomaly_is_mixed_with_itself(detector):
     X, y = draw(60, 1)
     yes, no = (scores_of(detector, X, y, mix_anomalies=mix) for mix in (True, False))
     np.testing.assert_allclose(yes, no, rtol=1e-4, atol=1e-5)
+
+
+@EVERY_DETECTOR
+def test_a_sampler_of_the_user_has_batches_that_are_not_mixed(detector, data):
+    sampler = {"net__iterator_train__sampler": in_order}
+    yes, no = (
+        fresh(detector, mix_anomalies=mix, max_epochs=2)
+        .set_params(**sampler)
+        .fit(*data)
+        .score_samples(data[0])
+        for mix in (True, False)
+    )
+    np.testing.assert_array_equal(yes, no)
 
 
 @EVERY_DETECTOR

@@ -240,6 +240,13 @@ def one_class_task(split, normal_classes):
     )
 
 
+def novelty_task(split, normal_classes, anomalous_classes):
+    """Train on some classes; test on them and on some others."""
+    task = one_class_task(split, normal_classes)
+    tested = np.isin(split.y_test, [*normal_classes, *anomalous_classes])
+    return task._replace(x_test=task.x_test[tested], is_normal=task.is_normal[tested])
+
+
 def small_digits_task(normal_classes, seed):
     """scikit-learn's 8 x 8 digits: train on a random half of the normal ones."""
     digits = load_digits()

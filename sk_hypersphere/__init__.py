@@ -11,7 +11,9 @@ from sk_hypersphere._deep_svdd import DeepSVDD
 from sk_hypersphere._finch import FINCH, finch
 from sk_hypersphere._hsc import HSC
 from sk_hypersphere._ii import IILossClassifier
+from sk_hypersphere._isif import ISIFEmbedder
 from sk_hypersphere._mchad import MCHADClassifier
+from sk_hypersphere._subcluster import SubclusterDetector
 
 __version__ = "0.3.0"
 
@@ -23,6 +25,8 @@ __all__ = [
     "FINCH",
     "HSC",
     "IILossClassifier",
+    "ISIFEmbedder",
     "MCHADClassifier",
+    "SubclusterDetector",
     "finch",
 ]

@@ -60,7 +60,8 @@ class Plan(NamedTuple):
     `schedule` is for parameters that are "auto"; `y` are integer labels, (n,), None for
     0; `callbacks` are skorch's; `sampler` gives the batches of an epoch and
     `transform` changes their samples; `held_out` are the indices of samples that are
-    not trained on; `learns` is False where there is nothing to learn, for 0 epochs.
+    not trained on; `learns` is False where there is nothing to learn, for 0 epochs;
+    ``make_module(encoder, head)`` puts together what is called in training.
     """
 
     head: nn.Module
@@ -72,6 +73,7 @@ class Plan(NamedTuple):
     transform: Callable | None = None
     held_out: Sequence[int] = ()
     learns: bool = True
+    make_module: Callable = Hypersphere
 
 
 class BaseHypersphere(
@@ -211,7 +213,7 @@ class BaseHypersphere(
         lowers = plan.schedule.lowers and self.lr == "auto"
         run.bar.total += max_epochs
         net = train_net(
-            Hypersphere(encoder, plan.head).to(run.device),
+            plan.make_module(encoder, plan.head).to(run.device),
             plan.loss,
             rows.without(plan.held_out),
             run,
@@ -293,6 +295,11 @@ class BaseHypersphere(
         device = resolve_device(self.device, fall_back=True)
         return self.net_.module_.to(device).eval(), device
 
+    def _embeddings(self, X):
+        """Embeddings of all rows of a valid `X`, (n, p)."""
+        module, device = self._module()
+        return map_batches(module.encoder, X, device)
+
     def transform(self, X):
         """Embed samples.
 
@@ -308,9 +315,7 @@ class BaseHypersphere(
             Their embedding.
         """
         check_is_fitted(self)
-        X = self._validate(X, reset=False)
-        module, device = self._module()
-        return map_batches(module.encoder, X, device)
+        return self._embeddings(self._validate(X, reset=False))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -359,6 +364,10 @@ class BaseHypersphereScorer(BaseHypersphere):
             rows_at_once(head),
         )
 
+    def _scores(self, X):
+        """Scores of all rows of a valid `X`, (n,)."""
+        return self._outputs(X, self._score)
+
     def score_samples(self, X):
         """Score samples: the lower, the more abnormal.
 
@@ -374,7 +383,7 @@ class BaseHypersphereScorer(BaseHypersphere):
             In the units that the formula of the class gives them.
         """
         check_is_fitted(self)
-        return self._outputs(self._validate(X, reset=False), self._score)
+        return self._scores(self._validate(X, reset=False))
 
 
 class BaseHypersphereDetector(OutlierMixin, BaseHypersphereScorer):

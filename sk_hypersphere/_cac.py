@@ -299,8 +299,8 @@ class CACClassifier(BaseGeneralizedClassifier):
             )
         super()._keep(rows, plan)
 
-    def _logits(self, sq_distances):
-        return -np.sqrt(sq_distances)
+    def _logits(self, output):
+        return -output.sqrt()
 
     def _score(self, output):
         distances = output.sqrt()  # (m, k)

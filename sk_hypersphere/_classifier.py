@@ -9,13 +9,17 @@ from scipy.special import softmax
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 from torch.nn import functional
 
 from sk_hypersphere._base import BaseHypersphereScorer, Plan
 from sk_hypersphere._batches import shuffled, with_outliers
-from sk_hypersphere._labels import as_labels, is_label, replace_where
+from sk_hypersphere._labels import (
+    as_labels,
+    classes_and_codes,
+    is_label,
+    replace_where,
+)
 from sk_hypersphere._skorch import Schedule, auto_epochs
 
 # Example anomalies in the labels of a plan; classes are 0..n_classes-1.
@@ -120,7 +124,7 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
                 f"y must hold at least one class, got {len(y)} times "
                 f"outlier_label={self.outlier_label!r}. Add samples of known classes."
             )
-        classes, codes = self._classes_of(y[~is_outlier])
+        classes, codes = classes_and_codes(y[~is_outlier])
         goes_on = self.warm_start and hasattr(self, "net_")
         if goes_on and not np.array_equal(classes, self.classes_):
             raise ValueError(
@@ -131,21 +135,6 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
         labels = np.full(len(y), OUTLIER)
         labels[~is_outlier] = codes
         return labels
-
-    def _classes_of(self, y):
-        """The classes, sorted, and the number of that of each label."""
-        if y.dtype == object:
-            is_text = {isinstance(label, str) for label in y}
-            if len(is_text) == 2:
-                kinds = ", ".join(sorted({type(label).__name__ for label in y}))
-                raise ValueError(
-                    f"y must hold classes that can be sorted, got {kinds}. Make them "
-                    "all texts, or all numbers."
-                )
-            if is_text == {False}:
-                y = np.array(y.tolist())  # as numbers, which check and sort
-        check_classification_targets(y)
-        return np.unique(y, return_inverse=True)
 
     def _check_reject(self):
         if self.reject and self.outlier_label is None:
@@ -169,7 +158,7 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
     def _keep(self, rows, plan):
         self.centers_ = self.net_.module_.head.centers.numpy(force=True).copy()
         self.calibration_indices_ = plan.held_out
-        scores = self._outputs(rows.X, self._score)
+        scores = self._scores(rows.X)
         calibrates = plan.held_out if len(plan.held_out) else rows.y != OUTLIER
         # Of all quantiles, new samples are below this one as often as is asked for, on
         # average, also if it is that of few.
@@ -185,14 +174,14 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
         """The squared distances, (m, k), without what a head has beside them."""
         return output[:, : len(self.classes_)]
 
-    def _logits(self, sq_distances):
-        """What probabilities are the softmax of, as in the loss, (n, k)."""
-        return -sq_distances
+    def _logits(self, output):
+        """What probabilities are the softmax of, as in the loss, (m, k)."""
+        return -self._distances_in(output)
 
-    def _sq_distances(self, X):
-        """Squared distances of samples to the centers, (n, k)."""
+    def _of_samples(self, X, function):
+        """A function of the output for samples, (n, k)."""
         check_is_fitted(self)
-        return self._outputs(self._validate(X, reset=False), self._distances_in)
+        return self._outputs(self._validate(X, reset=False), function)
 
     def predict(self, X):
         """Say which class samples belong to.
@@ -210,7 +199,7 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
             that score below `offset_`.
         """
         self._check_reject()
-        sq_distances = self._sq_distances(X)
+        sq_distances = self._of_samples(X, self._distances_in)
         y = self.classes_[sq_distances.argmin(axis=1)]
         if not self.reject:
             return y
@@ -233,7 +222,7 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
             centers; in CACClassifier, :math:`d_k` are not squared. They sum to 1, also
             far from all centers.
         """
-        return softmax(self._logits(self._sq_distances(X)), axis=1)
+        return softmax(self._of_samples(X, self._logits), axis=1)
 
     def decision_function(self, X):
         r"""Confidence in each class.
@@ -252,7 +241,7 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
             CACClassifier, :math:`d_k` are not squared. Of two classes,
             :math:`d_0^2 - d_1^2`, above 0 for ``classes_[1]``.
         """
-        logits = self._logits(self._sq_distances(X))
+        logits = self._of_samples(X, self._logits)
         if len(self.classes_) == 2:
             return logits[:, 1] - logits[:, 0]
         return logits

@@ -5,7 +5,7 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.base import _fit_context, clone
+from sklearn.base import _fit_context
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import (
@@ -16,6 +16,7 @@ from sklearn.utils.validation import (
 
 from sk_hypersphere._base import BaseHypersphereDetector, Plan
 from sk_hypersphere._batches import map_batches
+from sk_hypersphere._clustering import find_groups
 from sk_hypersphere._finch import FINCH
 from sk_hypersphere._pretrain import Pretraining
 from sk_hypersphere._skorch import AfterEpoch, Schedule, one_sphere_schedule
@@ -368,7 +369,10 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
             return mean[None], np.zeros(len(X), dtype=np.int64)
         embeddings = map_batches(encoder.eval(), X, run.device)
         if groups is None:
-            groups = self._cluster(embeddings, run)
+            clusterer = self.clusterer
+            if clusterer is None:
+                clusterer = FINCH(metric="euclidean", partition=0)
+            _, groups = find_groups(clusterer, embeddings, run.random_state)
         return cluster_means(embeddings, groups)
 
     def _check_y(self, X, y):
@@ -389,21 +393,6 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
             return self._auto("n_components", make.many_centers_n_components)
         return super()._embedding_size(make)
 
-    def _cluster(self, embeddings, run):
-        if self.clusterer is None:
-            clusterer = FINCH(metric="euclidean", partition=0)
-        else:
-            clusterer = clone(self.clusterer)
-        if clusterer.get_params().get("random_state", 0) is None:
-            clusterer.set_params(random_state=run.random_state.randint(2**31 - 1))
-        groups = clusterer.fit_predict(embeddings)
-        if np.max(groups) < 0:
-            raise ValueError(
-                "clusterer must find at least one cluster, got only noise (label -1) "
-                f"from {clusterer!r}. Loosen its parameters, or leave clusterer=None."
-            )
-        return groups
-
     def _keep(self, rows, plan):
         module, _ = self._module()
         n_centers = module.head.n_outputs
@@ -421,7 +410,7 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
         self.radii_ = np.sqrt(sq_radii)
         self.labels_ = labels
         self.cluster_sizes_ = np.bincount(labels, minlength=n_centers)
-        scores = self._outputs(rows.X, self._score)
+        scores = self._scores(rows.X)
         self._set_offset(scores)
         self.diagnostics_ |= member_diagnostics(sq_distances)
         self.diagnostics_["n_distinct_scores"] = len(np.unique(scores))

@@ -131,6 +131,10 @@ class FINCH(ClusterMixin, BaseEstimator):
         drawn with a fixed seed. An int counts from the finest, 0, and a negative int
         from the coarsest, -1.
 
+    max_clusters : int, default=None
+        Largest number of clusters, 1 or more. If the chosen partition has more, as many
+        as that are made, as for `n_clusters`. None sets no limit.
+
     Attributes
     ----------
     labels_ : ndarray of shape (n_samples,)
@@ -179,12 +183,21 @@ class FINCH(ClusterMixin, BaseEstimator):
         "n_clusters": [Interval(Integral, 1, None, closed="left"), None],
         "metric": [StrOptions({"cosine", "euclidean"})],
         "partition": [StrOptions({"silhouette", "coarsest"}), Integral],
+        "max_clusters": [Interval(Integral, 1, None, closed="left"), None],
     }
 
-    def __init__(self, n_clusters=None, *, metric="cosine", partition="silhouette"):
+    def __init__(
+        self,
+        n_clusters=None,
+        *,
+        metric="cosine",
+        partition="silhouette",
+        max_clusters=None,
+    ):
         self.n_clusters = n_clusters
         self.metric = metric
         self.partition = partition
+        self.max_clusters = max_clusters
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
@@ -214,8 +227,11 @@ class FINCH(ClusterMixin, BaseEstimator):
         if self.n_clusters is None:
             self.labels_ = self.partitions_[:, self._chosen_partition(X)].copy()
         else:
-            self.labels_ = self._exactly_n_clusters(X)
+            self.labels_ = self._n_clusters_or_finest(X)
         self.n_clusters_ = int(self.labels_.max()) + 1
+        if self.max_clusters is not None and self.n_clusters_ > self.max_clusters:
+            self.labels_ = self._merged_to(self.max_clusters, X)
+            self.n_clusters_ = self.max_clusters
         return self
 
     def _chosen_partition(self, X):
@@ -233,21 +249,26 @@ class FINCH(ClusterMixin, BaseEstimator):
             )
         return self.partition
 
-    def _exactly_n_clusters(self, X):
-        counts = self.partitions_.max(axis=0) + 1
-        if self.n_clusters > counts[0]:
+    def _n_clusters_or_finest(self, X):
+        n_finest = self.partitions_[:, 0].max() + 1
+        if self.n_clusters > n_finest:
             warnings.warn(
                 f"`n_clusters` of FINCH must be at most the number of clusters in the "
-                f"finest partition, {counts[0]}; got {self.n_clusters}. The finest "
+                f"finest partition, {n_finest}; got {self.n_clusters}. The finest "
                 "partition is returned. Pass a smaller n_clusters to be rid of this "
                 "warning.",
                 stacklevel=4,
             )
             return self.partitions_[:, 0].copy()
-        coarsest_with_enough = np.flatnonzero(counts >= self.n_clusters)[-1]
+        return self._merged_to(self.n_clusters, X)
+
+    def _merged_to(self, n_clusters, X):
+        """Labels of so many clusters, of which the finest partition has as many."""
+        counts = self.partitions_.max(axis=0) + 1
+        coarsest_with_enough = np.flatnonzero(counts >= n_clusters)[-1]
         labels = self.partitions_[:, coarsest_with_enough]
         sums, sizes = sums_and_sizes(X, labels)
-        return _merge_closest(sums, sizes, self.n_clusters, self.metric)[labels]
+        return _merge_closest(sums, sizes, n_clusters, self.metric)[labels]
 
 
 def _first_neighbor_components(points, metric):

@@ -4,17 +4,18 @@ from numbers import Number
 
 import numpy as np
 from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
 
 from sk_hypersphere.exceptions import SupervisionWarning, warn_caller
 
 MAX_SHOWN = 5  # labels in a message
 
 
-def as_labels(y):
+def as_labels(y, name="y"):
     """Labels as an array, (n,), after a check that none is missing.
 
-    A list of texts and numbers becomes an array of objects; numpy would make texts of
-    the numbers.
+    Messages call it `name`. A list of texts and numbers becomes an array of objects;
+    numpy would make texts of the numbers.
 
     Examples
     --------
@@ -23,14 +24,59 @@ def as_labels(y):
     """
     if isinstance(y, (list, tuple)) and len({isinstance(v, str) for v in y}) == 2:
         y = np.array(y, dtype=object)
-    y = column_or_1d(y, warn=True)
+    try:
+        y = column_or_1d(y, warn=True)
+    except ValueError as error:
+        raise ValueError(f"{name} must hold one label for a sample: {error}") from error
     if y.dtype == object and any(map(_is_missing, y)):
         raise ValueError(
-            "y must hold a label for every sample, got None, NaN or NA among them. "
-            "Leave these samples out, or give them a label of their own."
+            f"{name} must hold a label for every sample, got None, NaN or NA among "
+            "them. Leave these samples out, or give them a label of their own."
         )
-    assert_all_finite(y, input_name="y")
+    assert_all_finite(y, input_name=name)
     return y
+
+
+def classes_and_codes(y, name="y"):
+    """The classes among labels, sorted, and the number of that of each label.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        What `as_labels` returned.
+
+    name : str, default="y"
+        What messages call it.
+
+    Returns
+    -------
+    (ndarray of shape (n_classes,), ndarray of shape (n,) of int)
+
+    Raises
+    ------
+    ValueError
+        If labels cannot be sorted, or are measurements.
+
+    Examples
+    --------
+    >>> classes_and_codes(np.array(["dog", "cat", "dog"]))
+    (array(['cat', 'dog'], dtype='<U3'), array([1, 0, 1]))
+    """
+    if y.dtype == object:
+        is_text = {isinstance(label, str) for label in y}
+        if len(is_text) == 2:
+            kinds = ", ".join(sorted({type(label).__name__ for label in y}))
+            raise ValueError(
+                f"{name} must hold classes that can be sorted, got {kinds}. Make them "
+                "all texts, or all numbers."
+            )
+        if is_text == {False}:
+            y = np.array(y.tolist())  # as numbers, which check and sort
+    try:
+        check_classification_targets(y)
+    except ValueError as error:
+        raise ValueError(f"{name} must hold classes: {error}") from error
+    return np.unique(y, return_inverse=True)
 
 
 def is_label(y, label, name="outlier_label"):

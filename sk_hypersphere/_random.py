@@ -5,6 +5,7 @@ from threading import RLock
 
 import numpy as np
 import torch
+from sklearn.base import clone
 
 # Weight initialization and dropout draw from torch's global stream and take no
 # generator. Forking that stream is not safe between threads, so that fits of several
@@ -23,6 +24,22 @@ def make_seed(random_state):
     if isinstance(random_state, np.random.RandomState):
         return int(random_state.randint(np.iinfo(np.int32).max))
     return int(random_state)
+
+
+def clone_with_seeds(estimator, random_state):
+    """A clone whose random states that were None are seeds from a stream.
+
+    Also those of its parts, such as the steps of a pipeline.
+    """
+    copy = clone(estimator)
+    unset = [
+        name
+        for name, value in sorted(copy.get_params().items())
+        if name.split("__")[-1] == "random_state" and value is None
+    ]
+    seeds = {name: random_state.randint(np.iinfo(np.int32).max) for name in unset}
+    copy.set_params(**seeds)
+    return copy  # what is frozen returns nothing from set_params
 
 
 @contextmanager

@@ -228,7 +228,7 @@ class BaseSemiSupervisedDetector(BaseHypersphereDetector):
     def _keep(self, rows, plan):
         self.calibration_indices_ = plan.held_out
         self.diagnostics_["n_example_anomalies"] = int(np.sum(plan.y < 0))
-        scores = self._outputs(rows.X, self._score)
+        scores = self._scores(rows.X)
         self.diagnostics_["n_distinct_scores"] = len(np.unique(scores))
         chosen, method = self._calibrating(plan)
         self._set_offset(scores[chosen], method)

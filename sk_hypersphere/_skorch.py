@@ -192,8 +192,8 @@ class Schedule(NamedTuple):
     lowers: bool = False
 
 
-def auto_epochs(n_samples, batch_size):
-    """30 epochs, or as many as have 1,000 batches, but at most 300.
+def auto_epochs(n_samples, batch_size, least=30):
+    """As many epochs as have 1,000 batches, but `least` and at most 300.
 
     Examples
     --------
@@ -201,7 +201,13 @@ def auto_epochs(n_samples, batch_size):
     (100, 300, 30)
     """
     n_batches = ceil(n_samples / batch_size)
-    return min(max(30, ceil(LEAST_STEPS / n_batches)), 300)
+    return min(max(least, ceil(LEAST_STEPS / n_batches)), 300)
+
+
+def classifier_schedule(X, batch_size):
+    """For telling kinds of samples apart, of which images take fewer epochs."""
+    n_epochs = auto_epochs(len(X), batch_size, least=30 if X.ndim == 2 else 6)
+    return Schedule(n_epochs, lr=1e-3, lowers=True)
 
 
 def one_sphere_schedule(n_samples, batch_size, pretrain_epochs=0):

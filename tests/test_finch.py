@@ -226,6 +226,19 @@ def test_too_many_clusters_give_the_finest_partition_and_a_warning(X):
     np.testing.assert_array_equal(model.labels_, model.partitions_[:, 0])
 
 
+def test_a_limit_merges_the_closest_clusters_of_the_chosen_partition(X):
+    finest = FINCH(partition=0).fit(X)
+    limited = FINCH(partition=0, max_clusters=7).fit(X)
+    assert finest.n_clusters_ > limited.n_clusters_ == 7
+    np.testing.assert_array_equal(limited.labels_, FINCH(7).fit_predict(X))
+
+
+@pytest.mark.parametrize("params", [{"partition": 0}, {"n_clusters": 5}])
+def test_a_limit_that_is_kept_changes_nothing(X, params):
+    limited = FINCH(**params, max_clusters=len(X)).fit_predict(X)
+    np.testing.assert_array_equal(limited, FINCH(**params).fit_predict(X))
+
+
 def test_an_int_counts_partitions_from_either_end(X):
     finest = FINCH(partition=0).fit(X)
     coarsest = FINCH(partition="coarsest").fit(X)

@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from sk_hypersphere._labels import binary_labels, is_label, replace_where
+from sk_hypersphere._labels import (
+    as_labels,
+    binary_labels,
+    classes_and_codes,
+    is_label,
+    replace_where,
+)
 from sk_hypersphere.exceptions import SupervisionWarning
 
 MIXED = np.array(["cat", -1, 2.5, None, "-1"], dtype=object)
@@ -131,6 +137,50 @@ def test_dates_and_a_number_stay_what_they_are():
     y = np.array(["2026-11-22", "2026-11-23"], dtype="datetime64[D]")
     replaced = replace_where(np.array([False, True]), y, -1)
     assert replaced[0] == y[0].item() and replaced[1] == -1
+
+
+# Classes.
+
+
+@pytest.mark.parametrize(
+    ("y", "expected", "codes"),
+    [
+        (["dog", "cat", "dog"], ["cat", "dog"], [1, 0, 1]),
+        (np.array(["dog", "cat"], dtype=object), ["cat", "dog"], [1, 0]),
+        ([7, -1, 7, 3], [-1, 3, 7], [2, 0, 2, 1]),
+        ([2.0, 1.0], [1.0, 2.0], [1, 0]),
+        (np.array([10, 9], dtype=object), [9, 10], [1, 0]),
+        (np.array([2.0, 1, True], dtype=object), [1.0, 2.0], [1, 0, 0]),
+        ([True, False], [False, True], [1, 0]),
+        (np.array([255, 0], dtype=np.uint8), [0, 255], [1, 0]),
+        (["one"], ["one"], [0]),
+    ],
+)
+def test_classes_are_sorted_and_numbered(y, expected, codes):
+    classes, numbers = classes_and_codes(as_labels(y))
+    assert classes.tolist() == expected and numbers.tolist() == codes
+    assert [*map(type, classes.tolist())] == [*map(type, expected)]
+
+
+@pytest.mark.parametrize("name", ["y", "cluster_labels"])
+def test_classes_that_cannot_be_sorted_are_refused_by_name(name):
+    message = f"^{name} must hold classes that can be sorted, got int, str. Make them"
+    with pytest.raises(ValueError, match=message):
+        classes_and_codes(as_labels(["cat", 1]), name)
+
+
+@pytest.mark.parametrize("name", ["y", "cluster_labels"])
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_missing_labels_are_refused_by_name(name, missing):
+    with pytest.raises(ValueError, match=f"^{name} must hold a label for every sample"):
+        as_labels(["cat", missing], name)
+    with pytest.raises(ValueError, match=f"{name} contains NaN"):
+        as_labels([1.0, np.nan], name)
+
+
+def test_measurements_are_no_classes():
+    with pytest.raises(ValueError, match="Unknown label type: continuous"):
+        classes_and_codes(np.array([0.5, 1.25]))
 
 
 # The rule of all binary supervision, row by row.

@@ -16,6 +16,7 @@ from sk_hypersphere.losses import (
     FocalLoss,
     HSCLoss,
     IILoss,
+    ISIFLoss,
     MCHADLoss,
     OneClassLoss,
     ReconstructionLoss,
@@ -219,7 +220,7 @@ BINARY = [
 
 LOSSES = [*DEEP_SVDD, *GENERALIZED, *II, *BINARY]
 # Losses of something else, which have tests of their own below.
-OTHERS = {"ReconstructionLoss"}
+OTHERS = {"ISIFLoss", "ReconstructionLoss"}
 
 EVERY_LOSS = pytest.mark.parametrize(
     ("loss", "formula", "outliers"),
@@ -820,6 +821,113 @@ def test_the_ii_loss_does_not_depend_on_the_batch_size(n_repeats):
     z, y = draw(0)
     repeated = z.repeat(n_repeats, 1), y.repeat(n_repeats)
     torch.testing.assert_close(IILoss(4)(*repeated), IILoss(4)(z, y))
+
+
+# The ISIF loss, of embeddings of pairs.
+
+
+def isif(temperature, negative_weight):
+    def formula(z):
+        total, n = 0.0, len(z) // 2
+        for i in range(2 * n):
+            partner = (i + n) % (2 * n)
+            products = [
+                math.fsum(a * b for a, b in zip(z[i], row, strict=True)) for row in z
+            ]
+            exponentials = [math.exp(value / temperature) for value in products]
+            denominator = math.fsum(exponentials) - exponentials[i]
+            total += math.log(exponentials[partner] / denominator)
+            for j in {*range(2 * n)} - {i, partner}:
+                p = exponentials[j] / denominator
+                total += negative_weight * math.log(1 - p)
+        return -total / (2 * n)
+
+    return formula
+
+
+def draw_pairs(n, n_components=16, dtype=torch.float64):
+    """Embeddings of length one of n pairs, (2 n, p)."""
+    rng = np.random.RandomState(0)
+    first = rng.randn(n, n_components)
+    z = np.concatenate([first, first + 0.5 * rng.randn(n, n_components)])
+    return torch.nn.functional.normalize(torch.from_numpy(z).to(dtype))
+
+
+EVERY_ISIF_LOSS = pytest.mark.parametrize(
+    "weights", [(0.1, 1.0), (0.5, 2.5), (1.0, 0.0)]
+)
+
+
+@EVERY_ISIF_LOSS
+@pytest.mark.parametrize("n", [2, 3, 20])
+def test_the_isif_loss_is_its_formula(weights, n):
+    z = draw_pairs(n)
+    expected = isif(*weights)(z.tolist())
+    assert ISIFLoss(*weights)(z, None).item() == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_isif_loss_has_the_golden_value():
+    rows = torch.tensor(
+        [[1.0, 0.0], [0.0, 1.0], [0.9, 0.1], [0.2, 1.0]], dtype=torch.float64
+    )
+    z = torch.nn.functional.normalize(rows)
+    expected = 0.001646158124391988
+    assert ISIFLoss()(z, None).item() == pytest.approx(expected, rel=1e-12)
+
+
+@EVERY_ISIF_LOSS
+def test_gradients_of_the_isif_loss_are_those_of_finite_differences(weights):
+    z, loss = draw_pairs(4).requires_grad_(), ISIFLoss(*weights)
+    assert torch.autograd.gradcheck(lambda z: loss(z, None), z)
+
+
+@EVERY_ISIF_LOSS
+def test_the_order_of_pairs_and_of_views_does_not_matter(weights):
+    first, second = draw_pairs(6).chunk(2)
+    order = torch.from_numpy(np.random.RandomState(1).permutation(6))
+    expected = ISIFLoss(*weights)(torch.cat([first, second]), None)
+    reordered = torch.cat([second[order], first[order]])
+    torch.testing.assert_close(ISIFLoss(*weights)(reordered, None), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("temperature", [1e-4, 0.01, 0.1, 1.0])
+@pytest.mark.parametrize(
+    "rows",
+    [[0] * 8, [0, 1, 2, 3] * 2, [0, 0, 1, 1] * 2, [0, 1, 2, 3, 1, 0, 3, 2]],
+    ids=["all rows", "both views", "two samples", "views of different samples"],
+)
+def test_the_isif_loss_is_finite_where_rows_coincide(rows, temperature, dtype):
+    directions = draw_pairs(2, dtype=dtype).requires_grad_()
+    value = ISIFLoss(temperature)(directions[rows], None)
+    value.backward()
+    assert value.isfinite() and value >= 0 and value.dtype == dtype
+    assert directions.grad.isfinite().all()
+
+
+def test_rows_that_coincide_are_equally_likely():
+    z = torch.ones(10, 1, dtype=torch.float64)
+    expected = math.log(9) - 8 * math.log(8 / 9)
+    assert ISIFLoss()(z, None).item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_single_pair_has_nothing_to_be_told_from():
+    z = draw_pairs(1).requires_grad_()
+    value = ISIFLoss()(z, None)
+    value.backward()
+    assert value == 0 and (z.grad == 0).all()
+
+
+def test_training_brings_views_together_and_spreads_samples():
+    z = draw_pairs(4, n_components=8).requires_grad_()
+    optimizer = torch.optim.SGD([z], lr=0.1)
+    for _ in range(200):
+        optimizer.zero_grad()
+        ISIFLoss(0.5)(torch.nn.functional.normalize(z), None).backward()
+        optimizer.step()
+    first, second = torch.nn.functional.normalize(z.detach()).chunk(2)
+    cosines, same = first @ second.T, torch.eye(4, dtype=torch.bool)
+    assert (cosines[same] > 0.95).all() and (cosines[~same] < 0).all()
 
 
 # Reconstruction.

@@ -1,6 +1,7 @@
 """Encoders, decoders and heads: shapes, formulas, and what encoders must not have."""
 
 import math
+import random
 from functools import partial
 
 import numpy as np
@@ -13,6 +14,8 @@ from torch import nn
 from sk_hypersphere import modules
 from sk_hypersphere.modules import (
     MLP,
+    AugmentImages,
+    AugmentRows,
     AutoEncoder,
     Center,
     Centers,
@@ -22,6 +25,8 @@ from sk_hypersphere.modules import (
     ConvNet,
     Hypersphere,
     MNISTLeNet,
+    TwoViews,
+    UnitLength,
     UnitVariance,
     WideResNet,
     squared_distances,
@@ -41,12 +46,16 @@ ENCODERS = {**WITH_DECODER, **IMAGE_ENCODERS}
 # Blocks repeat: the smallest network shows as much as a deep one, in less time.
 SMALLEST = {WideResNet: partial(WideResNet, depth=10, widen_factor=1)}
 OTHERS = {
+    AugmentImages,
+    AugmentRows,
     AutoEncoder,
     Center,
     Centers,
     CentersAndLogits,
     ContrastNorm,
     Hypersphere,
+    TwoViews,
+    UnitLength,
     UnitVariance,
     squared_distances,
 }
@@ -624,3 +633,250 @@ def test_the_target_may_be_another_view_of_the_sample():
     x = torch.randn(3, 4)
     expected = autoencoder.decoder(autoencoder.encoder(x)) - target(x)
     torch.testing.assert_close(autoencoder(x)[0], expected)
+
+
+# Unit length.
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_directions_have_length_1(scale):
+    z = scale * torch.randn(9, 4)
+    directions = UnitLength()(z)
+    torch.testing.assert_close(directions.norm(dim=1), torch.ones(9))
+    torch.testing.assert_close(directions * z.norm(dim=1, keepdim=True), z)
+
+
+def test_a_row_of_zeros_has_no_direction():
+    z = torch.zeros(2, 4, requires_grad=True)
+    directions = UnitLength()(z)
+    directions.sum().backward()
+    assert (directions == 0).all() and z.grad.isfinite().all()
+
+
+# Two views.
+
+
+def test_the_second_views_stand_behind_the_first_ones():
+    encoder, head = nn.Linear(4, 3), UnitLength()
+    numbers = iter([1.0, 2.0])  # the two views are different
+    module = TwoViews(encoder, head, augment=lambda x: next(numbers) * x)
+    x = torch.randn(5, 4)
+    expected = torch.cat([head(encoder(x)), head(encoder(2 * x))])
+    torch.testing.assert_close(module(x), expected)
+
+
+def test_views_are_drawn_for_each_sample_twice():
+    views = TwoViews(nn.Identity(), nn.Identity(), AugmentRows())(torch.randn(5, 4))
+    first, second = views.chunk(2)
+    assert views.shape == (10, 4) and (first != second).any(dim=1).all()
+
+
+def test_augmentation_may_write_to_what_it_is_given():
+    x = torch.ones(5, 4)
+    views = TwoViews(nn.Identity(), nn.Identity(), augment=lambda x: x.mul_(3))(x)
+    assert (x == 1).all() and (views == 3).all()
+
+
+@pytest.mark.parametrize(
+    ("augment", "got"),
+    [
+        (lambda x: x[:, :2], r"one of shape \(5, 2\) and torch.float32"),
+        (lambda x: torch.cat([x, x]), r"one of shape \(10, 4\)"),
+        (lambda x: x.double(), r"one of shape \(5, 4\) and torch.float64"),
+        (lambda x: x.numpy(), "ndarray"),
+        (lambda x: None, "NoneType"),
+        (lambda x: [x], "list"),
+    ],
+)
+def test_views_of_another_kind_are_refused(augment, got):
+    message = rf"augment must return a tensor of shape \(5, 4\) and .*, got {got}"
+    with pytest.raises(ValueError, match=message):
+        TwoViews(nn.Identity(), nn.Identity(), augment)(torch.ones(5, 4))
+
+
+# Random changes of samples.
+
+AUGMENT = {
+    "images": (AugmentImages(), (3, 8, 8)),
+    "oblong images": (AugmentImages(rotation=90.0), (1, 6, 9)),
+    "rows": (AugmentRows(), (7,)),
+}
+EVERY_AUGMENT = pytest.mark.parametrize(
+    ("augment", "shape"), AUGMENT.values(), ids=AUGMENT
+)
+UNCHANGED = {"scale": 1.0, "rotation": 0.0, "flip": False, "intensity": 0.0}
+
+
+def with_seed(augment, x, seed=0):
+    torch.random.manual_seed(seed)
+    return augment(x)
+
+
+@EVERY_AUGMENT
+@pytest.mark.parametrize("n", [1, 2, 20])
+def test_augmented_samples_have_the_shape_of_samples(augment, shape, n):
+    x = torch.rand(n, *shape)
+    assert augment(x).shape == x.shape and augment(x).isfinite().all()
+
+
+@EVERY_AUGMENT
+def test_a_seed_gives_the_same_changes_and_another_one_others(augment, shape):
+    x = torch.rand(20, *shape)
+    first = with_seed(augment, x)
+    assert torch.equal(with_seed(augment, x), first)
+    assert (with_seed(augment, x, seed=1) != first).flatten(1).any(dim=1).all()
+
+
+@EVERY_AUGMENT
+def test_changes_are_drawn_from_the_stream_of_torch_alone(augment, shape):
+    numpy_stream, python_stream = np.random.get_state()[1].copy(), random.getstate()
+    x = torch.rand(4, *shape)
+    before = x.clone()
+    augment(x)
+    np.testing.assert_array_equal(np.random.get_state()[1], numpy_stream)
+    assert random.getstate() == python_stream
+    assert torch.equal(x, before)
+
+
+@EVERY_AUGMENT
+@pytest.mark.parametrize(("scale", "shift"), [(255.0, 0.0), (1e-3, 0.0), (2.0, -5.0)])
+def test_samples_may_have_any_range(augment, shape, scale, shift):
+    x = torch.rand(20, *shape)
+    expected = scale * with_seed(augment, x) + shift
+    actual = with_seed(augment, scale * x + shift)
+    torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-5 * scale)
+
+
+@EVERY_AUGMENT
+def test_augmented_samples_have_the_type_of_samples(augment, shape):
+    assert augment(torch.rand(2, *shape).double()).dtype == torch.float64
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 8), (1, 28, 28), (1, 6, 9)])
+def test_images_can_be_left_as_they_are(shape):
+    x = torch.rand(5, *shape)
+    torch.testing.assert_close(AugmentImages(**UNCHANGED)(x), x, rtol=0, atol=1e-5)
+
+
+def test_rows_can_be_left_as_they_are():
+    x = torch.randn(5, 3)
+    assert torch.equal(AugmentRows(noise=0.0, dropout=0.0)(x), x)
+
+
+def test_half_of_the_images_are_mirrored():
+    x = torch.rand(400, 2, 5, 8)
+    flipped = AugmentImages(**{**UNCHANGED, "flip": True})(x)
+    near = partial(torch.isclose, rtol=0, atol=1e-5)
+    is_same, is_mirrored = (
+        near(flipped, image).flatten(1).all(dim=1) for image in (x, x.flip(3))
+    )
+    assert (is_same ^ is_mirrored).all()
+    assert 0.4 < is_mirrored.float().mean() < 0.6
+
+
+def coordinates(n, height, width):
+    """Images whose two channels say where a pixel is, in pixels from the center."""
+    y, x = torch.meshgrid(
+        torch.arange(height) - (height - 1) / 2,
+        torch.arange(width) - (width - 1) / 2,
+        indexing="ij",
+    )
+    return torch.stack([x, y]).expand(n, 2, height, width)
+
+
+def patches(n, height, width, x, y, side=6):
+    """White squares around a place of black images."""
+    distances = coordinates(n, height, width) - torch.tensor([x, y])[:, None, None]
+    return (distances.abs().amax(dim=1, keepdim=True) < side / 2).float()
+
+
+def moments(image):
+    """Mass, center and covariance of what is white, in pixels."""
+    places = coordinates(len(image), *image.shape[2:]).flatten(2)  # (n, 2, h w)
+    weights = image.flatten(2)  # (n, 1, h w)
+    mass = weights.sum(dim=2)
+    center = (weights * places).sum(dim=2) / mass
+    spread = places - center[:, :, None]
+    return mass[:, 0], center, (weights * spread) @ spread.mT / mass[:, :, None]
+
+
+@pytest.mark.parametrize("size", [(40, 40), (30, 60), (60, 30)])
+@pytest.mark.parametrize("flip", [True, False])
+def test_a_square_that_is_turned_stays_a_square(size, flip):
+    image = patches(50, *size, 0.0, 0.0, side=12)
+    turn = AugmentImages(**{**UNCHANGED, "rotation": 180.0, "flip": flip})
+    (mass, _, covariance), (new_mass, center, new_covariance) = (
+        moments(image),
+        moments(turn(image)),
+    )
+    torch.testing.assert_close(new_mass, mass, rtol=0.02, atol=0)
+    torch.testing.assert_close(center, torch.zeros_like(center), rtol=0, atol=0.1)
+    # Of a square, turned by any angle, it is a multiple of the identity.
+    torch.testing.assert_close(new_covariance, covariance, rtol=0.03, atol=0.3)
+
+
+@pytest.mark.parametrize("size", [(40, 40), (30, 60), (60, 30)])
+@pytest.mark.parametrize("rotation", [15.0, 90.0])
+def test_images_are_turned_about_their_center_by_some_angle_up_to_the_largest(
+    size, rotation
+):
+    image = patches(200, *size, 10.0, 0.0)
+    turn = AugmentImages(**{**UNCHANGED, "rotation": rotation})
+    x, y = moments(turn(image))[1].T
+    torch.testing.assert_close(x.hypot(y), torch.full_like(x, 10.0), rtol=0.01, atol=0)
+    angles = torch.atan2(y, x) * 180 / math.pi
+    assert 0.9 * rotation < angles.max() < 1.01 * rotation
+    assert 0.9 * rotation < -angles.min() < 1.01 * rotation
+
+
+@pytest.mark.parametrize("size", [(32, 32), (20, 40)])
+@pytest.mark.parametrize("scale", [0.25, 0.81])
+def test_a_crop_is_a_part_of_the_image_of_some_size(size, scale):
+    image = coordinates(200, *size)
+    cropped = AugmentImages(**{**UNCHANGED, "scale": scale})(image)
+    middle = slice(size[0] // 4, -size[0] // 4), slice(size[1] // 4, -size[1] // 4)
+    width = cropped[:, 0, *middle].diff(dim=2).mean(dim=(1, 2))  # of a pixel, 1 before
+    height = cropped[:, 1, *middle].diff(dim=1).mean(dim=(1, 2))
+    torch.testing.assert_close(width, height)
+    area = width * height
+    assert scale - 1e-6 <= area.min() < scale + 0.05
+    assert 0.95 < area.max() <= 1 + 1e-6
+    # It lies within the image, and reaches the border at times.
+    limits = torch.tensor(size).flip(0) / 2  # from the center to the border
+    center = cropped.mean(dim=(2, 3)).abs()
+    room = (1 - area.sqrt())[:, None] * limits
+    assert (center <= room + 0.1).all() and (center / room > 0.9).any(dim=0).all()
+
+
+def test_brightness_and_contrast_change_within_the_intensity():
+    x = torch.rand(300, 2, 5, 6)
+    shaded = AugmentImages(**{**UNCHANGED, "intensity": 0.2})(x)
+    dims = {"dim": (1, 2, 3), "keepdim": True}
+    deviation, mean = torch.std_mean(x, correction=0, **dims)
+    new_deviation, new_mean = torch.std_mean(shaded, correction=0, **dims)
+    contrast, shift = new_deviation / deviation, (new_mean - mean) / deviation
+    expected = new_mean + contrast * (x - mean)
+    torch.testing.assert_close(shaded, expected, rtol=0, atol=1e-5)
+    for change in (contrast - 1, shift):
+        assert -0.2001 < change.min() < -0.18 and 0.18 < change.max() < 0.2001
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3, 0.9])
+def test_blanked_features_are_the_mean_of_their_batch(dropout):
+    x = torch.randn(2000, 3) * torch.tensor([1.0, 100.0, 0.01]) + 5
+    changed = AugmentRows(noise=0.0, dropout=dropout)(x)
+    is_blank = changed != x
+    assert is_blank.float().mean(dim=0).tolist() == pytest.approx(
+        [dropout] * 3, abs=0.05
+    )
+    torch.testing.assert_close(changed[is_blank], x.mean(dim=0).expand_as(x)[is_blank])
+
+
+@pytest.mark.parametrize("noise", [0.1, 2.0])
+def test_noise_is_in_standard_deviations_of_each_feature(noise):
+    scale = torch.tensor([1.0, 100.0, 0.01, 0.0], dtype=torch.float64)
+    x = 5 + scale * torch.randn(5000, 4, dtype=torch.float64)
+    added = AugmentRows(noise=noise, dropout=0.0)(x) - x
+    expected = noise * x.std(dim=0)
+    torch.testing.assert_close(added.std(dim=0), expected, rtol=0.05, atol=0)
+    assert (added.mean(dim=0).abs() <= 0.06 * expected).all()

@@ -4,8 +4,13 @@ from threading import Thread
 
 import numpy as np
 import torch
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from sk_hypersphere._random import make_seed, seeded
+from sk_hypersphere._random import clone_with_seeds, make_seed, seeded
 
 CPU = torch.device("cpu")
 
@@ -62,3 +67,55 @@ def test_a_random_state_gives_the_next_of_its_seeds():
     stream = np.random.RandomState(0)
     assert seeds == [make_seed(stream), make_seed(stream)]
     assert seeds[0] != seeds[1]
+
+
+def nested(*, outer=None, inner=None):
+    """A pipeline in a pipeline, each with a part that draws."""
+    return make_pipeline(
+        make_pipeline(StandardScaler(), PCA(2, random_state=inner)),
+        KMeans(2, random_state=outer),
+    )
+
+
+SEEDS = ["kmeans__random_state", "pipeline__pca__random_state"]
+
+
+def test_parts_without_a_seed_are_given_one_each():
+    copies = [clone_with_seeds(nested(), np.random.RandomState(s)) for s in (0, 0, 1)]
+    first, again, other = ([c.get_params()[name] for name in SEEDS] for c in copies)
+    assert len({*first, *other}) == 4
+    assert all(isinstance(seed, int) and 0 <= seed < 2**31 for seed in first)
+    assert first == again
+
+
+def test_seeds_that_were_given_are_kept():
+    copy = clone_with_seeds(nested(outer=0, inner=7), np.random.RandomState(3))
+    assert [copy.get_params()[name] for name in SEEDS] == [0, 7]
+    copy = clone_with_seeds(nested(outer=5), np.random.RandomState(3))
+    outer, inner = (copy.get_params()[name] for name in SEEDS)
+    assert outer == 5 and inner is not None
+
+
+def test_what_is_copied_keeps_no_seed():
+    original = nested()
+    copy = clone_with_seeds(original, np.random.RandomState(0))
+    assert copy is not original
+    assert [original.get_params()[name] for name in SEEDS] == [None, None]
+
+
+def test_what_does_not_draw_is_copied():
+    stream = np.random.RandomState(0)
+    copy = clone_with_seeds(StandardScaler(with_mean=False), stream)
+    assert copy.get_params() == StandardScaler(with_mean=False).get_params()
+    assert stream.randint(1000) == np.random.RandomState(0).randint(1000)
+
+
+def test_what_is_frozen_stays_as_it_was_fitted():
+    X = np.random.RandomState(0).randn(10, 3)
+    fitted = PCA(2).fit(X)
+    copy = clone_with_seeds(FrozenEstimator(fitted), np.random.RandomState(0))
+    np.testing.assert_array_equal(copy.transform(X), fitted.transform(X))
+    assert fitted.random_state is None
+    steps = make_pipeline(FrozenEstimator(fitted), KMeans(2))
+    copy = clone_with_seeds(steps, np.random.RandomState(0))
+    assert copy[0].estimator is fitted and copy[1].random_state is not None

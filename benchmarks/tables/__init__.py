@@ -14,6 +14,8 @@ from benchmarks.tables import (
     multi_radius,
     quickstart,
     speed,
+    subclusters,
+    subclusters_cifar10,
     tabular,
 )
 
@@ -27,6 +29,8 @@ TABLES = {
         mchad_cifar10,
         exposure,
         exposure_cifar10,
+        subclusters,
+        subclusters_cifar10,
         tabular,
         finch,
         speed,

@@ -12,6 +12,7 @@ from sk_hypersphere.losses._deep_sad import DeepSADLoss
 from sk_hypersphere.losses._deep_svdd import OneClassLoss, SoftBoundaryLoss
 from sk_hypersphere.losses._hsc import FocalLoss, HSCLoss
 from sk_hypersphere.losses._ii import IILoss
+from sk_hypersphere.losses._isif import ISIFLoss
 from sk_hypersphere.losses._mchad import MCHADLoss
 from sk_hypersphere.losses._reconstruction import ReconstructionLoss
 
@@ -22,6 +23,7 @@ __all__ = [
     "FocalLoss",
     "HSCLoss",
     "IILoss",
+    "ISIFLoss",
     "MCHADLoss",
     "OneClassLoss",
     "ReconstructionLoss",

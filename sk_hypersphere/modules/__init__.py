@@ -1,5 +1,6 @@
 """What is trained: encoders from samples to embeddings, and heads upon them."""
 
+from sk_hypersphere.modules._augment import AugmentImages, AugmentRows
 from sk_hypersphere.modules._autoencoder import AutoEncoder
 from sk_hypersphere.modules._centers import (
     Center,
@@ -12,10 +13,14 @@ from sk_hypersphere.modules._conv import ConvNet
 from sk_hypersphere.modules._hypersphere import Hypersphere
 from sk_hypersphere.modules._lenet import CIFARLeNet, MNISTLeNet
 from sk_hypersphere.modules._mlp import MLP
+from sk_hypersphere.modules._two_views import TwoViews
+from sk_hypersphere.modules._unit_length import UnitLength
 from sk_hypersphere.modules._unit_variance import UnitVariance
 from sk_hypersphere.modules._wide_resnet import WideResNet
 
 __all__ = [
+    "AugmentImages",
+    "AugmentRows",
     "AutoEncoder",
     "CIFARLeNet",
     "Center",
@@ -26,6 +31,8 @@ __all__ = [
     "Hypersphere",
     "MLP",
     "MNISTLeNet",
+    "TwoViews",
+    "UnitLength",
     "UnitVariance",
     "WideResNet",
     "squared_distances",

@@ -1,0 +1,505 @@
+"""Sub-clusters of normal data: a classifier of them knows what is normal."""
+
+import math
+from functools import partial
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.base import _fit_context
+from sklearn.decomposition import PCA
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils import check_array
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from torch import nn
+
+from sk_hypersphere._base import (
+    BaseHypersphereDetector,
+    BaseHypersphereScorer,
+    Plan,
+)
+from sk_hypersphere._clustering import find_groups, merge_tiny
+from sk_hypersphere._finch import FINCH
+from sk_hypersphere._labels import as_labels, classes_and_codes
+from sk_hypersphere._random import clone_with_seeds
+from sk_hypersphere._skorch import classifier_schedule
+from sk_hypersphere._spheres import cluster_means
+from sk_hypersphere.confidence import (
+    MahalanobisDistance,
+    NeighborDistance,
+    as_steps,
+    confidence_after_step,
+    energy,
+    msp,
+)
+from sk_hypersphere.preprocessing import GlobalContrastNormalizer
+
+# Principal components that samples are clustered in, without an embedder.
+N_PRINCIPAL = 50
+
+# More are not found without labels, so that each has samples enough to be learned.
+MAX_CLUSTERS = 20
+
+# Those that score embeddings; the others score logits.
+EMBEDDING_SCORERS = ("mahalanobis", "knn")
+
+
+class SubclusterDetector(BaseHypersphereDetector):
+    r"""Tell sub-clusters of normal samples apart; what is hard to tell is abnormal.
+
+    A softmax classifier of an encoder :math:`f` and a linear layer learns which
+    sub-cluster each training sample belongs to. The features that tell kinds of normal
+    samples apart also tell anomalies from all of them. A sample scores, by default,
+
+    .. math::
+
+        s(x) = \log \max_k \sigma_k(W f(x) + b)
+
+    the logarithm of the largest probability, at most 0, where :math:`\sigma` is the
+    softmax. Training minimizes the cross-entropy :math:`-\log \sigma_y` of the
+    sub-cluster :math:`y` of each sample, which is either given to `fit` or found by a
+    clusterer.
+
+    Parameters
+    ----------
+    clusterer : clusterer, default=None
+        Finds the sub-clusters, by its method `fit_predict`, in what `embedder` returns.
+        A copy is fitted. Samples labelled -1, noise, join the nearest of the other
+        clusters. None is ``FINCH(partition=0, max_clusters=20)``. Not used if `fit` is
+        given `cluster_labels`.
+
+    embedder : transformer, default=None
+        Maps samples to rows in which they are clustered, for example an
+        :class:`ISIFEmbedder`. A copy is fitted, to the `y` that `fit` was given too, if
+        any. None takes the 50 first principal components; of images, after each is
+        flattened and its contrast normalized.
+
+    scorer : {"msp", "odin", "energy", "mahalanobis", "knn"}, \
+            default="knn"
+        How the score follows from the logits :math:`a = W f(x) + b` or from the
+        embedding; each is documented in :mod:`sk_hypersphere.confidence`:
+
+        - "msp": as above, at `temperature`;
+        - "odin": the same after a step of `epsilon` in the input;
+        - "energy": :math:`\log \sum_k e^{a_k}`, at `temperature`;
+        - "mahalanobis": minus the squared Mahalanobis distance to the nearest
+          sub-cluster, in the embedding;
+        - "knn": minus the mean distance to the `n_neighbors` nearest training samples,
+          in the embedding.
+
+    min_cluster_size : int, default=10
+        Sub-clusters with fewer samples are merged into the nearest that has as many,
+        by the distance of their means. The two largest always stay.
+
+    label_smoothing : float, default=0.1
+        Share of each label that is spread over all sub-clusters, in [0, 1). It keeps
+        samples of a sub-cluster together in the embedding.
+
+    temperature : float or "auto", default="auto"
+        What logits are divided by, above 0, for "msp", "odin" and "energy". "auto" is
+        1,000 for "odin" and 1 for the others.
+
+    epsilon : float or array-like of float, default=0.0014
+        Step of "odin" in each input, in units of `X`, or one for each feature or
+        channel; at least 0.
+
+    n_neighbors : int, default=5
+        Neighbours for "knn", at least 1.
+
+    metric : {"euclidean", "cosine"}, default="euclidean"
+        Distance for "knn".
+
+    calibration_fraction : float, default=0.0
+        Share of the samples, rounded down, that is not trained on but places `offset_`,
+        in [0, 1). Of what it was trained on, a classifier is surer than of what is new:
+        with 0, where training samples place it, more new samples fall outside than
+        `contamination` says. `warm_start` holds the same samples out again.
+
+    contamination : float, default=0.1
+        Fraction of the training samples that `predict` calls anomalies, in (0, 0.5], or
+        of new normal samples, as judged by those held out. It moves `offset_` only.
+
+    encoder : nn.Module, class, callable or None, default=None
+        Maps a batch of samples to embeddings, (n_samples, n_components). A module is
+        copied, never trained itself; a class or callable is called as
+        ``encoder(input_shape, n_components, **encoder_params)``. None is
+        :class:`~sk_hypersphere.modules.MLP` for rows and
+        :class:`~sk_hypersphere.modules.ConvNet` for images.
+
+    n_components : int or "auto", default=128
+        Size of the embedding, for encoders built at fit. "auto" is the default of the
+        encoder.
+
+    max_epochs : int or "auto", default="auto"
+        Epochs of training. "auto" is 30, or 6 of images, or as many as have 1,000
+        batches, but at most 300.
+
+    batch_size : int, default=128
+        Largest number of samples in a training batch.
+
+    lr : float or "auto", default="auto"
+        Learning rate of Adam. "auto" is 1e-3, and 1e-4 for the last 30 % of the epochs.
+        A number is kept throughout, unless a callback changes it.
+
+    weight_decay : float, default=5e-5
+        L2 penalty of the weights, at least 0.
+
+    encoder_params : dict, default=None
+        Further parameters of the encoder; each is also ``encoder__NAME``.
+
+    net_params : dict, default=None
+        Parameters of the skorch net that replace ours; each is also ``net__NAME``.
+
+    callbacks : list of skorch callbacks, default=None
+        Called in training. They are copied.
+
+    device : str or torch.device, default="auto"
+        Where to compute. "auto" is CUDA where there is one, else the CPU.
+
+    warm_start : bool, default=False
+        If True, another `fit` goes on with the encoder of the last, and with its linear
+        layer if each sample is in the sub-cluster that it was in.
+
+    verbose : int, default=0
+        1 shows one progress bar for the whole fit with the loss on it.
+
+    random_state : int, RandomState instance or None, default=None
+        Seeds embedder and clusterer where their own is None, weights, calibration
+        samples, order of samples and dropout, at fit. An int gives the same bits every
+        time, with the same number of torch threads: gradients may be summed in that
+        many parts.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (n_samples,)
+        Sub-cluster of each training sample, in 0..n_clusters-1.
+
+    clusters_ : ndarray of shape (n_clusters,)
+        What the sub-clusters were called, sorted: labels given, or numbers of the
+        clusterer.
+
+    cluster_sizes_ : ndarray of shape (n_clusters,)
+        Their training samples, after merging.
+
+    embedder_ : transformer
+        The fitted copy, unless `cluster_labels` were given.
+
+    clusterer_ : clusterer
+        The fitted copy, unless `cluster_labels` were given.
+
+    scorer_ : MahalanobisDistance or NeighborDistance
+        Fitted to the embedding of the training samples, for "mahalanobis" and "knn".
+
+    offset_ : float
+        Threshold: ``decision_function = score_samples - offset_``.
+
+    calibration_indices_ : ndarray of shape (n_calibration_samples,)
+        Which of the samples given to `fit` were held out to place the threshold.
+
+    net_ : skorch.NeuralNet
+        The fitted net; ``net_.history`` has the loss of each epoch.
+
+    n_iter_ : int
+        Epochs of training.
+
+    diagnostics_ : dict
+        "initial_embedding_variance" and "embedding_variance", before and after
+        training, in squared units; "collapsed_components", the share of components
+        whose variance fell to a millionth; "accuracy", the share of the samples
+        held out whose sub-cluster is told, or of the training samples if none was.
+
+    input_shape_ : tuple of int
+        Shape of one sample.
+
+    n_features_in_ : int
+        Number of features; for images, of channels.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where the training data had names.
+
+    See Also
+    --------
+    FINCH : The clusterer that needs no number of clusters.
+    ISIFEmbedder : An embedding of unlabelled samples, to cluster in.
+    MCHADClassifier : Classes and anomalies, where classes are what is wanted.
+
+    References
+    ----------
+    .. [1] G. Lee and S. Lee. "Sub-clusters of Normal Data for Anomaly Detection". 2020.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_hypersphere import SubclusterDetector
+    >>> rng = np.random.default_rng(0)
+    >>> centers = np.array([[0.0, 0.0], [8.0, 0.0], [0.0, 8.0]])
+    >>> X = np.repeat(centers, 100, axis=0) + rng.normal(0, 1, (300, 2))
+    >>> detector = SubclusterDetector(random_state=0).fit(X)
+    >>> detector.predict([[0, 0], [4, 4]])
+    array([ 1, -1])
+    """
+
+    _parameter_constraints: dict = {
+        **BaseHypersphereDetector._parameter_constraints,
+        # The method has no boundary of its own.
+        "contamination": BaseHypersphereScorer._parameter_constraints["contamination"],
+        "clusterer": [HasMethods("fit_predict"), None],
+        "embedder": [
+            HasMethods(["fit", "transform"]),
+            HasMethods("fit_transform"),
+            None,
+        ],
+        "scorer": [StrOptions({"msp", "odin", "energy", "mahalanobis", "knn"})],
+        "min_cluster_size": [Interval(Integral, 1, None, closed="left")],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "temperature": [
+            Interval(Real, 0, None, closed="neither"),
+            StrOptions({"auto"}),
+        ],
+        "epsilon": [Interval(Real, 0, None, closed="left"), "array-like"],
+        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "metric": [StrOptions({"euclidean", "cosine"})],
+        "calibration_fraction": [Interval(Real, 0, 1, closed="left")],
+    }
+
+    def __init__(
+        self,
+        clusterer=None,
+        embedder=None,
+        scorer="knn",
+        *,
+        min_cluster_size=10,
+        label_smoothing=0.1,
+        temperature="auto",
+        epsilon=0.0014,
+        n_neighbors=5,
+        metric="euclidean",
+        calibration_fraction=0.0,
+        contamination=0.1,
+        encoder=None,
+        n_components=128,
+        max_epochs="auto",
+        batch_size=128,
+        lr="auto",
+        weight_decay=5e-5,
+        encoder_params=None,
+        net_params=None,
+        callbacks=None,
+        device="auto",
+        warm_start=False,
+        verbose=0,
+        random_state=None,
+    ):
+        super().__init__(
+            contamination=contamination,
+            encoder=encoder,
+            n_components=n_components,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            lr=lr,
+            weight_decay=weight_decay,
+            encoder_params=encoder_params,
+            net_params=net_params,
+            callbacks=callbacks,
+            device=device,
+            warm_start=warm_start,
+            verbose=verbose,
+            random_state=random_state,
+        )
+        self.clusterer = clusterer
+        self.embedder = embedder
+        self.scorer = scorer
+        self.min_cluster_size = min_cluster_size
+        self.label_smoothing = label_smoothing
+        self.temperature = temperature
+        self.epsilon = epsilon
+        self.n_neighbors = n_neighbors
+        self.metric = metric
+        self.calibration_fraction = calibration_fraction
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, cluster_labels=None):
+        """Find sub-clusters, and learn to tell them apart.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or \
+                (n_samples, channels, height, width)
+            Training samples: float, or uint8, which is cast to float batch by batch.
+
+        y : array-like of shape (n_samples,), default=None
+            Handed to `embedder`, for one that is supervised; else not used.
+
+        cluster_labels : array-like of shape (n_samples,), default=None
+            Sub-cluster of each sample, of any type, if they are known. None leaves it
+            to `clusterer` to find them.
+
+        Returns
+        -------
+        self : object
+            The fitted detector.
+
+        Raises
+        ------
+        ValueError
+            If there are not two sub-clusters at least.
+
+        NonFiniteLossError
+            If the loss becomes infinite or NaN.
+        """
+        return self._fit(X, (y, cluster_labels))
+
+    def fit_predict(self, X, y=None, cluster_labels=None):
+        """Find and learn sub-clusters, and say which training samples are anomalies.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or \
+                (n_samples, channels, height, width)
+            Training samples.
+
+        y, cluster_labels : array-like of shape (n_samples,), default=None
+            As in `fit`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int
+            -1 for anomalies, +1 for the rest.
+        """
+        return self.fit(X, y, cluster_labels).predict(X)
+
+    def _check_y(self, X, y):
+        y, cluster_labels = y
+        if cluster_labels is not None:
+            cluster_labels = as_labels(cluster_labels, "cluster_labels")
+            if len(cluster_labels) != len(X):
+                raise ValueError(
+                    "cluster_labels must hold a label for each of the "
+                    f"{len(X)} samples, got {len(cluster_labels)}. Leave none out."
+                )
+        as_steps(
+            self.epsilon, X.shape[1:]
+        )  # or else it would be refused after training
+        return y, cluster_labels
+
+    def _plan(self, encoder, head, X, y, run):
+        labels = self._find_clusters(X, *y, run)
+        if head is None or not np.array_equal(labels, self.labels_):
+            head = nn.Linear(self._n_features_out, len(self.clusters_))
+        self.labels_ = labels
+        held_out = self._hold_out(labels, self.calibration_fraction, run)
+        self.calibration_indices_ = held_out
+        return Plan(
+            head=head,
+            loss=nn.CrossEntropyLoss(label_smoothing=self.label_smoothing),
+            schedule=classifier_schedule(X, self.batch_size),
+            y=labels,
+            held_out=held_out,
+        )
+
+    def _find_clusters(self, X, y, cluster_labels, run):
+        """The sub-cluster of each sample, (n,), in 0..k-1."""
+        if cluster_labels is None:
+            points = self._embed(X, y, run)
+            clusterer = self.clusterer
+            if clusterer is None:
+                clusterer = FINCH(partition=0, max_clusters=MAX_CLUSTERS)
+            self.clusterer_, groups = find_groups(clusterer, points, run.random_state)
+            names = np.unique(groups[groups >= 0])
+            _, labels = cluster_means(points, groups)  # noise joins the nearest
+        else:
+            vars(self).pop("embedder_", None)  # of an earlier fit without labels
+            vars(self).pop("clusterer_", None)
+            points = as_rows(X)
+            names, labels = classes_and_codes(cluster_labels, "cluster_labels")
+        kept, merged = merge_tiny(points, labels, self.min_cluster_size)
+        if len(kept) < 2:
+            self._refuse_single(cluster_labels)
+        self.clusters_ = names[kept]
+        self.cluster_sizes_ = np.bincount(merged)
+        return merged
+
+    def _embed(self, X, y, run):
+        """Rows to cluster, (n, p)."""
+        embedder = self.embedder
+        if embedder is None:
+            if (X == X[:1]).all():
+                raise ValueError(
+                    "X must hold samples that differ, so that sub-clusters can be found"
+                    f", got n_samples={len(X)} that are all alike. Give more of them, "
+                    "or cluster_labels."
+                )
+            n_components = min(N_PRINCIPAL, len(X), math.prod(X.shape[1:]))
+            flatten = FunctionTransformer(contrasts).set_output(transform="default")
+            embedder = make_pipeline(flatten, PCA(n_components))
+        embedder = clone_with_seeds(embedder, run.random_state)
+        if hasattr(embedder, "fit_transform"):
+            points = embedder.fit_transform(X, y)
+        else:
+            points = embedder.fit(X, y).transform(X)
+        self.embedder_ = embedder
+        return check_array(
+            points, dtype=[np.float64, np.float32], input_name="what embedder returns"
+        )
+
+    def _refuse_single(self, cluster_labels):
+        if cluster_labels is None:
+            raise ValueError(
+                "clusterer must find two sub-clusters at least, got a single one from "
+                f"{self.clusterer_!r}. Set its number of clusters, for example "
+                "clusterer=FINCH(n_clusters=10), give another embedder, or give "
+                "cluster_labels."
+            )
+        raise ValueError(
+            "cluster_labels must name two sub-clusters at least, got "
+            f"{cluster_labels[0]!r} for all samples. Give labels that differ, or none, "
+            "to have sub-clusters found."
+        )
+
+    def _keep(self, rows, plan):
+        if len(plan.held_out):
+            # New samples are below this quantile as often as is asked for, on average.
+            calibrates, method = plan.held_out, "weibull"
+        else:
+            calibrates, method = np.arange(len(rows)), "linear"
+        told = self._outputs(rows.X[calibrates], partial(torch.argmax, dim=1))
+        self.diagnostics_["accuracy"] = float(np.mean(told == rows.y[calibrates]))
+        if self.scorer in EMBEDDING_SCORERS:
+            trained = np.setdiff1d(np.arange(len(rows)), plan.held_out)
+            self.scorer_ = self._make_scorer().fit(
+                self._embeddings(rows.X[trained]), rows.y[trained]
+            )
+        scores = self._scores(rows.X)
+        self.diagnostics_["n_distinct_scores"] = len(np.unique(scores))
+        self._set_offset(scores[calibrates], method)
+
+    def _make_scorer(self):
+        if self.scorer == "knn":
+            return NeighborDistance(self.n_neighbors, metric=self.metric)
+        return MahalanobisDistance()
+
+    def _logits(self, output):
+        return output
+
+    def _scores(self, X):
+        if self.scorer in EMBEDDING_SCORERS:
+            return self.scorer_.score_samples(self._embeddings(X))
+        if self.scorer == "odin":
+            temperature = self._auto("temperature", 1000.0)
+            return confidence_after_step(self, X, temperature, self.epsilon)
+        function = msp if self.scorer == "msp" else energy
+        temperature = self._auto("temperature", 1.0)
+        return self._outputs(X, partial(function, temperature=temperature))
+
+
+def as_rows(X):
+    """Samples of any shape as float32 rows, (n, p)."""
+    return X.reshape(len(X), -1).astype(np.float32, copy=False)
+
+
+def contrasts(X):
+    """Rows to find clusters in, (n, p): of images, the contrast does not matter."""
+    if X.ndim == 2:
+        return as_rows(X)
+    return GlobalContrastNormalizer(scale="l2").fit_transform(as_rows(X))

@@ -1,0 +1,129 @@
+"""Random changes of samples that leave what they show as it is."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def uniform(n: int, low: float, high: float, like: Tensor) -> Tensor:
+    """Random numbers between two bounds, (n,), of the kind of a tensor."""
+    return like.new_empty(n).uniform_(low, high)
+
+
+class AugmentImages(nn.Module):
+    r"""Crop, turn, mirror and shade images, each in its own way.
+
+    A part of each image, at a random place, is resized to the full image; what a turn
+    lets in from outside repeats the pixels at the border. Then
+
+    .. math:: x \mapsto \bar{x} + (1 + a) (x - \bar{x}) + b \, \sigma_x,
+        \qquad a, b \sim U(-\text{intensity}, \text{intensity})
+
+    with the mean :math:`\bar{x}` and the standard deviation :math:`\sigma_x` of the
+    image, so that images may have any range.
+
+    Parameters
+    ----------
+    scale : float, default=0.5
+        Least share of the area that a crop keeps, in (0, 1]; 1 crops nothing.
+
+    rotation : float, default=15.0
+        Largest angle in degrees, at least 0.
+
+    flip : bool, default=True
+        Whether half of the images are mirrored, left to right. Not for digits and
+        texts, of which some mean something else then.
+
+    intensity : float, default=0.2
+        Largest change of contrast and brightness, at least 0.
+
+    Examples
+    --------
+    >>> AugmentImages()(torch.rand(2, 3, 32, 32)).shape
+    torch.Size([2, 3, 32, 32])
+    """
+
+    def __init__(
+        self,
+        *,
+        scale: float = 0.5,
+        rotation: float = 15.0,
+        flip: bool = True,
+        intensity: float = 0.2,
+    ):
+        super().__init__()
+        self.scale = scale
+        self.rotation = rotation
+        self.flip = flip
+        self.intensity = intensity
+
+    def forward(self, x: Tensor) -> Tensor:
+        grid = functional.affine_grid(self._maps(x), x.shape, align_corners=False)
+        x = functional.grid_sample(
+            x, grid, padding_mode="border", align_corners=False
+        )  # (n, c, h, w)
+        return self._shaded(x) if self.intensity else x
+
+    def _maps(self, x: Tensor) -> Tensor:
+        """Where the pixels of an image are taken from, as affine maps, (n, 2, 3)."""
+        n, _, height, width = x.shape
+        side = uniform(n, self.scale, 1.0, x).sqrt()
+        angle = uniform(n, -self.rotation, self.rotation, x) * (math.pi / 180)
+        mirror = torch.ones_like(side)
+        if self.flip:
+            mirror = torch.where(uniform(n, 0.0, 1.0, x) < 0.5, -1.0, 1.0)
+        cos, sin = side * angle.cos(), side * angle.sin()
+        # Both axes run from -1 to 1, also where an image is not square.
+        oblong = height / width
+        shift = (1 - side)[:, None] * uniform(2 * n, -1.0, 1.0, x).view(n, 2)
+        rows = [
+            torch.stack([mirror * cos, -sin * oblong, shift[:, 0]], dim=1),
+            torch.stack([mirror * sin / oblong, cos, shift[:, 1]], dim=1),
+        ]
+        return torch.stack(rows, dim=1)  # two times (n, 3) -> (n, 2, 3)
+
+    def _shaded(self, x: Tensor) -> Tensor:
+        contrast, shift = (
+            uniform(len(x), -self.intensity, self.intensity, x).view(-1, 1, 1, 1)
+            for _ in range(2)
+        )
+        mean = x.mean(dim=(1, 2, 3), keepdim=True)
+        deviation = x.std(dim=(1, 2, 3), correction=0, keepdim=True)
+        return mean + (1 + contrast) * (x - mean) + shift * deviation
+
+
+class AugmentRows(nn.Module):
+    r"""Add noise to the features of rows, and blank some.
+
+    .. math:: x_j \mapsto \begin{cases} \bar{x}_j & \text{with probability dropout} \\
+        x_j + \text{noise} \cdot \sigma_j \epsilon, \quad \epsilon \sim N(0, 1) &
+        \text{else} \end{cases}
+
+    with the mean :math:`\bar{x}_j` and the standard deviation :math:`\sigma_j` of each
+    feature in the batch, so that features may have any scale.
+
+    Parameters
+    ----------
+    noise : float, default=0.1
+        At least 0.
+
+    dropout : float, default=0.2
+        Share of the features that are replaced, in [0, 1).
+
+    Examples
+    --------
+    >>> AugmentRows()(torch.rand(5, 3)).shape
+    torch.Size([5, 3])
+    """
+
+    def __init__(self, *, noise: float = 0.1, dropout: float = 0.2):
+        super().__init__()
+        self.noise = noise
+        self.dropout = dropout
+
+    def forward(self, x: Tensor) -> Tensor:
+        deviation, mean = torch.std_mean(x, dim=0, correction=0)  # (p,), (p,)
+        noisy = x + self.noise * deviation * torch.randn_like(x)
+        return torch.where(torch.rand_like(x) < self.dropout, mean, noisy)  # (n, p)

@@ -1,0 +1,57 @@
+"""Two random views of every sample."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from sk_hypersphere.modules._hypersphere import Hypersphere
+
+
+class TwoViews(Hypersphere):
+    """Embed two views of each sample, (n, ...) to (2 n, p): first ones, second ones.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        From a batch of samples to embeddings of shape (n, p).
+
+    head : nn.Module
+        From embeddings to the output.
+
+    augment : callable
+        From a batch of samples, which it may write to, to one of the same shape.
+
+    Examples
+    --------
+    >>> module = TwoViews(nn.Flatten(), nn.Identity(), augment=torch.neg)
+    >>> module(torch.ones(1, 2))
+    tensor([[-1., -1.],
+            [-1., -1.]])
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        head: nn.Module,
+        augment: Callable[[Tensor], Tensor],
+    ):
+        super().__init__(encoder, head)
+        self.augment = augment
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(torch.cat([self.view(x), self.view(x)]))
+
+    def view(self, x: Tensor) -> Tensor:
+        """One view of each sample."""
+        view = self.augment(x.clone())
+        if not isinstance(view, Tensor):
+            got = type(view).__name__
+        elif (view.shape, view.dtype) != (x.shape, x.dtype):
+            got = f"one of shape {tuple(view.shape)} and {view.dtype}"
+        else:
+            return view
+        raise ValueError(
+            f"augment must return a tensor of shape {tuple(x.shape)} and {x.dtype}, as "
+            f"it was given, got {got}. Change the values only."
+        )

@@ -1,0 +1,22 @@
+"""Directions in place of embeddings."""
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class UnitLength(nn.Module):
+    r"""Scale rows to length one.
+
+    .. math:: z \mapsto z / \lVert z \rVert
+
+    A row of zeros stays what it is.
+
+    Examples
+    --------
+    >>> import torch
+    >>> UnitLength()(torch.tensor([[3.0, 4.0]]))
+    tensor([[0.6000, 0.8000]])
+    """
+
+    def forward(self, z: Tensor) -> Tensor:
+        return functional.normalize(z)

@@ -1,6 +1,5 @@
 """Invariant and spreading instance features: an embedding of unlabelled samples."""
 
-from copy import deepcopy
 from functools import partial
 from numbers import Integral, Real
 
@@ -18,6 +17,7 @@ from sk_hypersphere.modules import (
     TwoViews,
     UnitLength,
 )
+from sk_hypersphere.modules._augment import own_augment
 
 
 class ISIFEmbedder(BaseHypersphere):
@@ -35,12 +35,18 @@ class ISIFEmbedder(BaseHypersphere):
     ----------
     augment : callable, "auto" or None, default="auto"
         Makes the views: ``augment(batch)`` returns a changed copy of a float32 tensor,
-        (m, n_features) or (m, channels, height, width), of the same shape. A module is
-        copied, never trained. It says
+        (m, n_features) or (m, channels, height, width), of the same shape. It says
         which changes do not matter, so it is what the embedding depends on most. "auto"
-        is :class:`~sk_hypersphere.modules.AugmentImages` for images and
-        :class:`~sk_hypersphere.modules.AugmentRows` for rows, with their defaults. None
-        changes nothing: samples are only spread.
+        is :class:`~sk_hypersphere.modules.AugmentImages` for images, which mirrors
+        them, and :class:`~sk_hypersphere.modules.AugmentRows` for rows, with their
+        defaults. A module is copied, never trained. None changes nothing: samples are
+        only spread.
+
+    projection : {"mlp", "linear"} or None, default="mlp"
+        What training sees of the embedding: itself, for None, as in the paper; a linear
+        map of it, or of its positive part. What views do not have in common, and
+        training would remove from it, then stays in the embedding: neighbours there
+        score better.
 
     temperature : float, default=0.1
         :math:`\tau`, above 0. The lower, the more the nearest of the other samples
@@ -88,7 +94,7 @@ class ISIFEmbedder(BaseHypersphere):
         Where to compute. "auto" is CUDA where there is one, else the CPU.
 
     warm_start : bool, default=False
-        If True, another `fit` goes on with the encoder of the last.
+        If True, another `fit` goes on with the encoder and the projection of the last.
 
     verbose : int, default=0
         1 shows one progress bar for the whole fit with the loss on it.
@@ -144,6 +150,7 @@ class ISIFEmbedder(BaseHypersphere):
         **BaseHypersphere._parameter_constraints,
         "batch_size": [Interval(Integral, 2, None, closed="left")],
         "augment": [callable, StrOptions({"auto"}), None],
+        "projection": [StrOptions({"mlp", "linear"}), None],
         "temperature": [Interval(Real, 0, None, closed="neither")],
         "negative_weight": [Interval(Real, 0, None, closed="left")],
     }
@@ -152,6 +159,7 @@ class ISIFEmbedder(BaseHypersphere):
         self,
         augment="auto",
         *,
+        projection="mlp",
         temperature=0.1,
         negative_weight=1.0,
         encoder=None,
@@ -184,6 +192,7 @@ class ISIFEmbedder(BaseHypersphere):
             random_state=random_state,
         )
         self.augment = augment
+        self.projection = projection
         self.temperature = temperature
         self.negative_weight = negative_weight
 
@@ -223,19 +232,30 @@ class ISIFEmbedder(BaseHypersphere):
                 f"n_samples={len(X)}. Give more samples."
             )
         return Plan(
-            head=UnitLength(),
+            head=self._make_head(head),
             loss=ISIFLoss(self.temperature, self.negative_weight),
             schedule=classifier_schedule(X, self.batch_size),
             make_module=partial(TwoViews, augment=self._make_augment(X)),
         )
 
+    def _make_head(self, former):
+        n = self._n_features_out
+        layers = {
+            "mlp": [nn.ReLU(), nn.Linear(n, n)],
+            "linear": [nn.Linear(n, n)],
+            None: [],
+        }
+        head = nn.Sequential(*layers[self.projection], UnitLength())
+        # Unless it was trained with another projection.
+        goes_on = former is not None and len(former) == len(head)
+        return former if goes_on else head
+
     def _make_augment(self, X):
         if self.augment is None:
             return nn.Identity()
-        if isinstance(self.augment, nn.Module):
-            return deepcopy(self.augment).requires_grad_(False)
-        return self._auto("augment", AugmentRows() if X.ndim == 2 else AugmentImages())
+        default = AugmentRows() if X.ndim == 2 else AugmentImages()
+        return own_augment(self._auto("augment", default))
 
     def _embeddings(self, X):
         module, device = self._module()
-        return map_batches(lambda x: module.head(module.encoder(x)), X, device)
+        return map_batches(nn.Sequential(module.encoder, UnitLength()), X, device)

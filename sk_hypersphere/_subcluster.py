@@ -33,6 +33,7 @@ from sk_hypersphere.confidence import (
     energy,
     msp,
 )
+from sk_hypersphere.modules._augment import augmented, own_augment
 from sk_hypersphere.preprocessing import GlobalContrastNormalizer
 
 # Principal components that samples are clustered in, without an embedder.
@@ -87,6 +88,12 @@ class SubclusterDetector(BaseHypersphereDetector):
           sub-cluster, in the embedding;
         - "knn": minus the mean distance to the `n_neighbors` nearest training samples,
           in the embedding.
+
+    augment : callable, default=None
+        Changes training batches: ``augment(batch)`` returns a changed copy of a float32
+        tensor, (m, n_features) or (m, channels, height, width), of the same shape, for
+        example :class:`~sk_hypersphere.modules.AugmentImages`. A module is copied,
+        never trained. None changes nothing.
 
     min_cluster_size : int, default=10
         Sub-clusters with fewer samples are merged into the nearest that has as many,
@@ -251,6 +258,7 @@ class SubclusterDetector(BaseHypersphereDetector):
             None,
         ],
         "scorer": [StrOptions({"msp", "odin", "energy", "mahalanobis", "knn"})],
+        "augment": [callable, None],
         "min_cluster_size": [Interval(Integral, 1, None, closed="left")],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "temperature": [
@@ -269,6 +277,7 @@ class SubclusterDetector(BaseHypersphereDetector):
         embedder=None,
         scorer="knn",
         *,
+        augment=None,
         min_cluster_size=10,
         label_smoothing=0.1,
         temperature="auto",
@@ -310,6 +319,7 @@ class SubclusterDetector(BaseHypersphereDetector):
         self.clusterer = clusterer
         self.embedder = embedder
         self.scorer = scorer
+        self.augment = augment
         self.min_cluster_size = min_cluster_size
         self.label_smoothing = label_smoothing
         self.temperature = temperature
@@ -395,8 +405,14 @@ class SubclusterDetector(BaseHypersphereDetector):
             loss=nn.CrossEntropyLoss(label_smoothing=self.label_smoothing),
             schedule=classifier_schedule(X, self.batch_size),
             y=labels,
+            transform=self._make_transform(),
             held_out=held_out,
         )
+
+    def _make_transform(self):
+        if self.augment is None:
+            return None
+        return partial(augmented_batch, augment=own_augment(self.augment))
 
     def _find_clusters(self, X, y, cluster_labels, run):
         """The sub-cluster of each sample, (n,), in 0..k-1."""
@@ -491,6 +507,11 @@ class SubclusterDetector(BaseHypersphereDetector):
         function = msp if self.scorer == "msp" else energy
         temperature = self._auto("temperature", 1.0)
         return self._outputs(X, partial(function, temperature=temperature))
+
+
+def augmented_batch(X, y, augment):
+    """What `augment` makes of the samples of a batch, as a transform of batches."""
+    return augmented(X, augment)
 
 
 def as_rows(X):

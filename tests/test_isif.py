@@ -86,15 +86,47 @@ def test_rows_of_a_data_frame_have_length_one_and_names(library, X):
     np.testing.assert_allclose(np.linalg.norm(frame, axis=1), 1, rtol=1e-6)
 
 
+PROJECTIONS = ["mlp", "linear", None]
+EVERY_PROJECTION = pytest.mark.parametrize("projection", PROJECTIONS)
+
+
+@EVERY_PROJECTION
 @pytest.mark.parametrize(("temperature", "weight"), [(0.1, 1.0), (0.5, 3.0)])
-def test_what_is_minimized_is_the_loss_of_two_views(X, temperature, weight):
-    params = {"temperature": temperature, "negative_weight": weight}
-    untrained = ISIFEmbedder(None, **params, **SMALL | {"max_epochs": 0})
-    z = torch.from_numpy(untrained.fit_transform(X))
+def test_what_is_minimized_is_the_loss_of_two_views(X, temperature, weight, projection):
+    params = {
+        "projection": projection,
+        "temperature": temperature,
+        "negative_weight": weight,
+    }
+    untrained = ISIFEmbedder(None, **params, **SMALL | {"max_epochs": 0}).fit(X)
+    module = untrained.net_.module_
+    with torch.no_grad():
+        z = module.head(module.encoder(torch.from_numpy(X)))
+    np.testing.assert_allclose(z.norm(dim=1), 1, rtol=1e-5)
     fitted = ISIFEmbedder(None, **params, **SMALL | {"max_epochs": 1}).fit(X)
     assert fitted.net_.history[0, "train_loss"] == pytest.approx(
         ISIFLoss(temperature, weight)(torch.cat([z, z]), None).item(), rel=1e-4
     )
+
+
+@EVERY_PROJECTION
+def test_the_embedding_is_what_the_projection_is_made_of(X, projection):
+    fitted = ISIFEmbedder(projection=projection, **SMALL).fit(X)
+    module = fitted.net_.module_
+    with torch.no_grad():
+        z = torch.nn.functional.normalize(module.encoder(torch.from_numpy(X)))
+        projected = module.head(module.encoder(torch.from_numpy(X)))
+    np.testing.assert_allclose(fitted.transform(X), z, atol=1e-6)
+    assert np.allclose(projected, z, atol=1e-3) == (projection is None)
+
+
+def test_warm_start_goes_on_with_the_projection_unless_it_is_another(X):
+    fitted = ISIFEmbedder(warm_start=True, **SMALL).fit(X)
+    before = fitted.net_.module_.head[1].weight.detach().clone()
+    fitted.set_params(max_epochs=0).fit(X)
+    assert torch.equal(fitted.net_.module_.head[1].weight, before)
+    fitted.set_params(projection="linear").fit(X)
+    assert not torch.equal(fitted.net_.module_.head[0].weight, before)
 
 
 def test_training_lowers_the_loss(X):

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+import torch
 from scipy.special import log_softmax, logsumexp
 from sklearn.base import clone
 from sklearn.cluster import DBSCAN, HDBSCAN, KMeans
@@ -31,6 +32,7 @@ from sk_hypersphere.confidence import (
     msp,
     odin,
 )
+from sk_hypersphere.modules import AugmentRows
 
 SMALL = {
     "scorer": "msp",
@@ -576,3 +578,46 @@ def test_a_copy_in_a_pickle_has_its_parts(images):
         copy.embedder_.transform(images), detector.embedder_.transform(images)
     )
     np.testing.assert_array_equal(copy.clusters_, detector.clusters_)
+
+
+# Augmentation
+
+
+def test_training_batches_are_augmented_and_nothing_else(X, labels):
+    seen = []
+
+    def augment(batch):
+        seen.append(batch.clone())
+        return batch + 100
+
+    fitted = make(augment=augment).fit(X, cluster_labels=labels)
+    n_batches = fitted.n_iter_ * -(-len(X) // fitted.batch_size)
+    assert len(seen) == n_batches
+    np.testing.assert_array_equal(
+        np.sort(torch.cat(seen[: n_batches // fitted.n_iter_]), axis=0),
+        np.sort(X, axis=0),
+    )
+    plain = make().fit(X, cluster_labels=labels)
+    assert not np.array_equal(fitted.transform(X), plain.transform(X))
+
+
+def test_augmentation_that_changes_nothing_changes_no_bit(X, labels):
+    ours = make(augment=torch.nn.Identity()).fit(X, cluster_labels=labels)
+    plain = make().fit(X, cluster_labels=labels)
+    np.testing.assert_array_equal(ours.score_samples(X), plain.score_samples(X))
+
+
+def test_augmentation_is_a_module_that_is_copied_and_pickled(X, labels):
+    augment = AugmentRows()
+    fitted = make(augment=augment).fit(X, cluster_labels=labels)
+    loaded = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(loaded.score_samples(X), fitted.score_samples(X))
+    assert augment.training
+
+
+@pytest.mark.parametrize("augment", [lambda x: x[:, :1], lambda x: x.numpy()])
+def test_augmentation_of_another_kind_is_refused(X, labels, augment):
+    detector = make(augment=augment)
+    with pytest.raises(ValueError, match="augment must return a tensor of shape"):
+        detector.fit(X, cluster_labels=labels)
+    assert not is_fitted(detector)

@@ -1,10 +1,44 @@
 """Random changes of samples that leave what they show as it is."""
 
 import math
+from collections.abc import Callable
+from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+
+def own_augment(augment: Callable | None) -> Callable | None:
+    """A copy of a module, which is not trained; anything else as it is."""
+    if isinstance(augment, nn.Module):
+        return deepcopy(augment).requires_grad_(False)
+    return augment
+
+
+def augmented(x: Tensor, augment: Callable[[Tensor], Tensor]) -> Tensor:
+    """A changed batch, after a check that it is one of the same kind.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n, ...)
+        Samples, which `augment` may write to.
+
+    augment : callable
+        From a batch of samples to one of the same shape.
+    """
+    kind = x.shape, x.dtype
+    changed = augment(x)
+    if not isinstance(changed, Tensor):
+        got = type(changed).__name__
+    elif (changed.shape, changed.dtype) != kind:
+        got = f"one of shape {tuple(changed.shape)} and {changed.dtype}"
+    else:
+        return changed
+    raise ValueError(
+        f"augment must return a tensor of shape {tuple(kind[0])} and {kind[1]}, as it "
+        f"was given, got {got}. Change the values only."
+    )
 
 
 def uniform(n: int, low: float, high: float, like: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from sk_hypersphere.modules._augment import augmented
 from sk_hypersphere.modules._hypersphere import Hypersphere
 
 
@@ -40,18 +41,5 @@ class TwoViews(Hypersphere):
         self.augment = augment
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(torch.cat([self.view(x), self.view(x)]))
-
-    def view(self, x: Tensor) -> Tensor:
-        """One view of each sample."""
-        view = self.augment(x.clone())
-        if not isinstance(view, Tensor):
-            got = type(view).__name__
-        elif (view.shape, view.dtype) != (x.shape, x.dtype):
-            got = f"one of shape {tuple(view.shape)} and {view.dtype}"
-        else:
-            return view
-        raise ValueError(
-            f"augment must return a tensor of shape {tuple(x.shape)} and {x.dtype}, as "
-            f"it was given, got {got}. Change the values only."
-        )
+        views = [augmented(x.clone(), self.augment) for _ in range(2)]
+        return super().forward(torch.cat(views))

@@ -144,6 +144,14 @@ class BaseHypersphere(
         """
         return y
 
+    def _prepare(self, X, y, run):
+        """What :meth:`_plan` is given as `y`, where other estimators find it.
+
+        They are fitted before torch's stream is taken, since they may fit networks too,
+        in threads of their own.
+        """
+        return y
+
     def _plan(self, encoder, head, X, y, run):
         """Say what is trained. To be written by the estimator.
 
@@ -159,7 +167,7 @@ class BaseHypersphere(
             Training data, float32 or uint8.
 
         y : object
-            What :meth:`_check_y` returned.
+            What :meth:`_prepare` returned.
 
         run : Run
             Random state, device and progress bar of this fit.
@@ -188,12 +196,11 @@ class BaseHypersphere(
             y = self._check_y(X, y)
             device = resolve_device(self.device)
             seed = make_seed(self.random_state)
-            with (
-                seeded(seed, device),
-                progress_bar(self.verbose, type(self).__name__) as bar,
-            ):
+            with progress_bar(self.verbose, type(self).__name__) as bar:
                 run = Run(np.random.RandomState(seed), device, bar)
-                self._train(X, y, run)
+                y = self._prepare(X, y, run)
+                with seeded(seed, device):
+                    self._train(X, y, run)
         return self
 
     def _train(self, X, y, run):
@@ -293,7 +300,8 @@ class BaseHypersphere(
     def _module(self):
         """The fitted module, in evaluation mode on the device of this machine."""
         device = resolve_device(self.device, fall_back=True)
-        return self.net_.module_.to(device).eval(), device
+        with torch.inference_mode(False):  # or moved weights would have no gradient
+            return self.net_.module_.to(device).eval(), device
 
     def _embeddings(self, X):
         """Embeddings of all rows of a valid `X`, (n, p)."""

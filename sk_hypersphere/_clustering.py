@@ -28,10 +28,16 @@ def find_groups(clusterer, points, random_state):
     Raises
     ------
     ValueError
-        If there is only noise.
+        If there is only noise, or no group for every point.
     """
     clusterer = clone_with_seeds(clusterer, random_state)
-    groups = clusterer.fit_predict(points)
+    groups = np.asarray(clusterer.fit_predict(points))
+    if groups.shape != (len(points),) or groups.dtype.kind not in "iu":
+        raise ValueError(
+            f"clusterer must give each of the {len(points)} samples a number, got "
+            f"labels of shape {groups.shape} and {groups.dtype} from {clusterer!r}. "
+            "Use a clusterer of scikit-learn, or leave clusterer=None."
+        )
     if np.max(groups) < 0:
         raise ValueError(
             "clusterer must find at least one cluster, got only noise (label -1) "

@@ -304,7 +304,7 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
         self.warm_up_epochs = warm_up_epochs
         self.center_epsilon = center_epsilon
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @_fit_context(prefer_skip_nested_validation=False)  # of the clusterer
     def fit(self, X, y=None, cluster_labels=None):
         """Learn the encoder and the spheres.
 

@@ -132,8 +132,9 @@ class FINCH(ClusterMixin, BaseEstimator):
         from the coarsest, -1.
 
     max_clusters : int, default=None
-        Largest number of clusters, 1 or more. If the chosen partition has more, as many
-        as that are made, as for `n_clusters`. None sets no limit.
+        Largest number of clusters, 1 or more. If the chosen partition has more, or
+        `n_clusters` is more, as many as that are made, by merging too. None sets no
+        limit.
 
     Attributes
     ----------
@@ -323,10 +324,10 @@ def _as_euclidean(points, metric):
         # median that occurs in the data keeps integers integer, and so their ties.
         center = np.percentile(points, 50, axis=0, method="lower")
         return np.subtract(points, center, dtype=np.float64)
-    return _directions(points)
+    return directions(points)
 
 
-def _directions(points):
+def directions(points):
     """Rows of length one; zero rows are at right angles to every other row."""
     Z = np.zeros((points.shape[0], points.shape[1] + 1))
     Z[:, :-1] = points
@@ -373,7 +374,7 @@ def _merge_closest(sums, sizes, n_clusters, metric):
     just merged look around again, so a merge costs a few passes over the means.
     """
     sums, sizes, groups = sums.copy(), sizes.copy(), np.arange(len(sizes))
-    place = _directions if metric == "cosine" else np.asarray
+    place = directions if metric == "cosine" else np.asarray
     Z = place(sums / sizes[:, None])
     nearest, sq_gaps = np.zeros_like(groups), np.full(len(groups), np.inf)
     is_gone = np.zeros(len(groups), dtype=bool)

@@ -23,13 +23,20 @@ from sk_hypersphere.modules._augment import own_augment
 class ISIFEmbedder(BaseHypersphere):
     r"""Embed unlabelled samples so that what looks alike comes together.
 
-    An encoder :math:`f` learns directions :math:`z = f(x) / \lVert f(x) \rVert` that
-    are the same for two random views of a sample, and different for different samples:
-    views of a sample are told among those of all samples of a batch by the softmax of
-    :math:`z_i^\top z_j / \tau`. Training minimizes
+    An encoder :math:`f` gives the embedding :math:`f(x) / \lVert f(x) \rVert`.
+    Training looks at a projection of it,
+
+    .. math::
+
+        z = \frac{g(f(x))}{\lVert g(f(x)) \rVert}
+
+    which is to be the same for two random views of a sample, and different for
+    different samples: views of a sample are told among those of all samples of a batch
+    by the softmax of :math:`z_i^\top z_j / \tau`. It minimizes
     :class:`~sk_hypersphere.losses.ISIFLoss`. What cannot be told, for all the changes
-    that `augment` makes, ends up as neighbours: kinds of samples become clusters,
-    without any labels.
+    that `augment` makes, ends up as neighbours: kinds of samples come together,
+    without any labels. With ``projection=None``, :math:`g(f) = f`, it is the published
+    method.
 
     Parameters
     ----------
@@ -43,10 +50,9 @@ class ISIFEmbedder(BaseHypersphere):
         only spread.
 
     projection : {"mlp", "linear"} or None, default="mlp"
-        What training sees of the embedding: itself, for None, as in the paper; a linear
-        map of it, or of its positive part. What views do not have in common, and
-        training would remove from it, then stays in the embedding: neighbours there
-        score better.
+        What :math:`g` is: a linear map of the positive part of :math:`f(x)`, or of all
+        of it, or nothing. Views differ in what training would remove from the
+        embedding; with a projection it stays, and neighbours score anomalies better.
 
     temperature : float, default=0.1
         :math:`\tau`, above 0. The lower, the more the nearest of the other samples

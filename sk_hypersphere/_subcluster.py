@@ -19,6 +19,7 @@ from sk_hypersphere._base import (
     BaseHypersphereScorer,
     Plan,
 )
+from sk_hypersphere._batches import evenly_spaced
 from sk_hypersphere._clustering import find_groups, merge_tiny
 from sk_hypersphere._finch import FINCH
 from sk_hypersphere._labels import as_labels, classes_and_codes
@@ -33,7 +34,8 @@ from sk_hypersphere.confidence import (
     energy,
     msp,
 )
-from sk_hypersphere.modules._augment import augmented, own_augment
+from sk_hypersphere.modules import Augmented, Hypersphere
+from sk_hypersphere.modules._augment import own_augment
 from sk_hypersphere.preprocessing import GlobalContrastNormalizer
 
 # Principal components that samples are clustered in, without an embedder.
@@ -42,52 +44,67 @@ N_PRINCIPAL = 50
 # More are not found without labels, so that each has samples enough to be learned.
 MAX_CLUSTERS = 20
 
+# Training samples that place the threshold: a quantile needs no more, and each of them
+# looks for its neighbours among all.
+MOST_CALIBRATING = 10_000
+
 # Those that score embeddings; the others score logits.
 EMBEDDING_SCORERS = ("mahalanobis", "knn")
 
 
 class SubclusterDetector(BaseHypersphereDetector):
-    r"""Tell sub-clusters of normal samples apart; what is hard to tell is abnormal.
+    r"""Learn to tell kinds of normal samples apart; anomalies are like none of them.
 
     A softmax classifier of an encoder :math:`f` and a linear layer learns which
-    sub-cluster each training sample belongs to. The features that tell kinds of normal
-    samples apart also tell anomalies from all of them. A sample scores, by default,
+    sub-cluster each training sample belongs to: one that is given to `fit`, or found by
+    a clusterer. What tells kinds of normal samples apart also tells anomalies from all
+    of them. By default, a sample scores
 
     .. math::
 
-        s(x) = \log \max_k \sigma_k(W f(x) + b)
+        s(x) = -\frac{1}{m} \sum_{i \in N_m(x)} \lVert f(x) - f(x_i) \rVert
 
-    the logarithm of the largest probability, at most 0, where :math:`\sigma` is the
-    softmax. Training minimizes the cross-entropy :math:`-\log \sigma_y` of the
-    sub-cluster :math:`y` of each sample, which is either given to `fit` or found by a
-    clusterer.
+    minus the mean distance to the :math:`m` nearest training samples :math:`x_i` in the
+    embedding. Training minimizes the cross-entropy
+
+    .. math::
+
+        -(1 - \epsilon) \log \sigma_y(a(x)) - \frac{\epsilon}{k} \sum_j
+        \log \sigma_j(a(x)), \qquad a(x) = W f(x) + b
+
+    for the softmax :math:`\sigma` of the logits, the sub-cluster :math:`y` of a sample,
+    :math:`k` sub-clusters, and `label_smoothing` :math:`\epsilon`.
 
     Parameters
     ----------
     clusterer : clusterer, default=None
         Finds the sub-clusters, by its method `fit_predict`, in what `embedder` returns.
         A copy is fitted. Samples labelled -1, noise, join the nearest of the other
-        clusters. None is ``FINCH(partition=0, max_clusters=20)``. Not used if `fit` is
-        given `cluster_labels`.
+        clusters. None is ``FINCH(partition=0, max_clusters=20)``, whose time is
+        quadratic in the number of samples. Not used if `fit` is given `cluster_labels`.
 
     embedder : transformer, default=None
         Maps samples to rows in which they are clustered, for example an
-        :class:`ISIFEmbedder`. A copy is fitted, to the `y` that `fit` was given too, if
-        any. None takes the 50 first principal components; of images, after each is
+        :class:`ISIFEmbedder`. A copy is fitted, unless it is frozen, and sees the `y`
+        of `fit`, if any. It gets an array, float32 or uint8, and images as they are.
+        None takes the 50 first principal components; of images, after each is
         flattened and its contrast normalized.
 
-    scorer : {"msp", "odin", "energy", "mahalanobis", "knn"}, \
-            default="knn"
-        How the score follows from the logits :math:`a = W f(x) + b` or from the
-        embedding; each is documented in :mod:`sk_hypersphere.confidence`:
+    scorer : {"msp", "odin", "energy", "mahalanobis", "knn"}, default="knn"
+        How the score follows from the logits :math:`a` or from the embedding; each is
+        documented in :mod:`sk_hypersphere.confidence`:
 
-        - "msp": as above, at `temperature`;
+        - "msp": :math:`\log \max_k \sigma_k(a)`, at `temperature`;
         - "odin": the same after a step of `epsilon` in the input;
         - "energy": :math:`\log \sum_k e^{a_k}`, at `temperature`;
         - "mahalanobis": minus the squared Mahalanobis distance to the nearest
           sub-cluster, in the embedding;
-        - "knn": minus the mean distance to the `n_neighbors` nearest training samples,
-          in the embedding.
+        - "knn": as above, with the neighbours that `n_neighbors` and `metric` say; each
+          sample is compared with all training samples.
+
+        The first three are for sub-clusters that are kinds of samples: among parts of
+        one kind a classifier is never sure. Far from all samples it may be sure of
+        anything.
 
     augment : callable, default=None
         Changes training batches: ``augment(batch)`` returns a changed copy of a float32
@@ -96,8 +113,9 @@ class SubclusterDetector(BaseHypersphereDetector):
         never trained. None changes nothing.
 
     min_cluster_size : int, default=10
-        Sub-clusters with fewer samples are merged into the nearest that has as many,
-        by the distance of their means. The two largest always stay.
+        Sub-clusters with fewer samples are merged into the nearest of the others, by
+        the distance of their means: in what `embedder` returns, or of the samples
+        themselves if `cluster_labels` are given. The two largest always stay.
 
     label_smoothing : float, default=0.1
         Share of each label that is spread over all sub-clusters, in [0, 1). It keeps
@@ -108,8 +126,8 @@ class SubclusterDetector(BaseHypersphereDetector):
         1,000 for "odin" and 1 for the others.
 
     epsilon : float or array-like of float, default=0.0014
-        Step of "odin" in each input, in units of `X`, or one for each feature or
-        channel; at least 0.
+        Step of "odin" in each input, in units of `X`: for pixels from 0 to 255 the
+        published one is 0.0014 * 255. Or one for each feature or channel; at least 0.
 
     n_neighbors : int, default=5
         Neighbours for "knn", at least 1.
@@ -124,8 +142,9 @@ class SubclusterDetector(BaseHypersphereDetector):
         `contamination` says. `warm_start` holds the same samples out again.
 
     contamination : float, default=0.1
-        Fraction of the training samples that `predict` calls anomalies, in (0, 0.5], or
-        of new normal samples, as judged by those held out. It moves `offset_` only.
+        Fraction of the training samples that `predict` calls anomalies, in (0, 0.5], as
+        judged by 10,000 of them if there are more; or of new normal samples, as judged
+        by those held out. It moves `offset_` only.
 
     encoder : nn.Module, class, callable or None, default=None
         Maps a batch of samples to embeddings, (n_samples, n_components). A module is
@@ -213,8 +232,9 @@ class SubclusterDetector(BaseHypersphereDetector):
     diagnostics_ : dict
         "initial_embedding_variance" and "embedding_variance", before and after
         training, in squared units; "collapsed_components", the share of components
-        whose variance fell to a millionth; "accuracy", the share of the samples
-        held out whose sub-cluster is told, or of the training samples if none was.
+        whose variance fell to a millionth; "n_distinct_scores" of the samples
+        that place the threshold; "accuracy", the share of them whose sub-cluster is
+        told.
 
     input_shape_ : tuple of int
         Shape of one sample.
@@ -328,7 +348,7 @@ class SubclusterDetector(BaseHypersphereDetector):
         self.metric = metric
         self.calibration_fraction = calibration_fraction
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @_fit_context(prefer_skip_nested_validation=False)  # of clusterer and embedder
     def fit(self, X, y=None, cluster_labels=None):
         """Find sub-clusters, and learn to tell them apart.
 
@@ -342,8 +362,8 @@ class SubclusterDetector(BaseHypersphereDetector):
             Handed to `embedder`, for one that is supervised; else not used.
 
         cluster_labels : array-like of shape (n_samples,), default=None
-            Sub-cluster of each sample, of any type, if they are known. None leaves it
-            to `clusterer` to find them.
+            Sub-cluster of each sample, of any type, if they are known. -1 is one like
+            any other, not noise. None leaves it to `clusterer` to find them.
 
         Returns
         -------
@@ -388,31 +408,33 @@ class SubclusterDetector(BaseHypersphereDetector):
                     "cluster_labels must hold a label for each of the "
                     f"{len(X)} samples, got {len(cluster_labels)}. Leave none out."
                 )
-        as_steps(
-            self.epsilon, X.shape[1:]
-        )  # or else it would be refused after training
+        as_steps(self.epsilon, X.shape[1:])  # refused now, rather than after training
         return y, cluster_labels
 
+    def _prepare(self, X, y, run):
+        return self._find_clusters(X, *y, run)
+
     def _plan(self, encoder, head, X, y, run):
-        labels = self._find_clusters(X, *y, run)
-        if head is None or not np.array_equal(labels, self.labels_):
+        if head is None or not np.array_equal(y, self.labels_):
             head = nn.Linear(self._n_features_out, len(self.clusters_))
-        self.labels_ = labels
-        held_out = self._hold_out(labels, self.calibration_fraction, run)
-        self.calibration_indices_ = held_out
+        self.labels_ = y
+        # Whatever sub-clusters they are in: under `warm_start` those may change.
+        self.calibration_indices_ = self._hold_out(
+            np.zeros_like(y), self.calibration_fraction, run
+        )
         return Plan(
             head=head,
             loss=nn.CrossEntropyLoss(label_smoothing=self.label_smoothing),
             schedule=classifier_schedule(X, self.batch_size),
-            y=labels,
-            transform=self._make_transform(),
-            held_out=held_out,
+            y=y,
+            held_out=self.calibration_indices_,
+            make_module=self._make_module(),
         )
 
-    def _make_transform(self):
+    def _make_module(self):
         if self.augment is None:
-            return None
-        return partial(augmented_batch, augment=own_augment(self.augment))
+            return Hypersphere
+        return partial(Augmented, augment=own_augment(self.augment))
 
     def _find_clusters(self, X, y, cluster_labels, run):
         """The sub-cluster of each sample, (n,), in 0..k-1."""
@@ -427,7 +449,7 @@ class SubclusterDetector(BaseHypersphereDetector):
         else:
             vars(self).pop("embedder_", None)  # of an earlier fit without labels
             vars(self).pop("clusterer_", None)
-            points = as_rows(X)
+            points = X.reshape(len(X), -1)
             names, labels = classes_and_codes(cluster_labels, "cluster_labels")
         kept, merged = merge_tiny(points, labels, self.min_cluster_size)
         if len(kept) < 2:
@@ -455,9 +477,15 @@ class SubclusterDetector(BaseHypersphereDetector):
         else:
             points = embedder.fit(X, y).transform(X)
         self.embedder_ = embedder
-        return check_array(
+        points = check_array(
             points, dtype=[np.float64, np.float32], input_name="what embedder returns"
         )
+        if len(points) != len(X):
+            raise ValueError(
+                f"embedder must return a row for each of the {len(X)} samples, got "
+                f"{len(points)} from {embedder!r}. Leave out or add samples before fit."
+            )
+        return points
 
     def _refuse_single(self, cluster_labels):
         if cluster_labels is None:
@@ -469,26 +497,35 @@ class SubclusterDetector(BaseHypersphereDetector):
             )
         raise ValueError(
             "cluster_labels must name two sub-clusters at least, got "
-            f"{cluster_labels[0]!r} for all samples. Give labels that differ, or none, "
-            "to have sub-clusters found."
+            f"{cluster_labels.tolist()[0]!r} for all samples. Give labels that differ, "
+            "or none, to have sub-clusters found."
         )
 
     def _keep(self, rows, plan):
+        self._fit_scorer(rows, plan.held_out)
         if len(plan.held_out):
             # New samples are below this quantile as often as is asked for, on average.
             calibrates, method = plan.held_out, "weibull"
         else:
-            calibrates, method = np.arange(len(rows)), "linear"
-        told = self._outputs(rows.X[calibrates], partial(torch.argmax, dim=1))
-        self.diagnostics_["accuracy"] = float(np.mean(told == rows.y[calibrates]))
-        if self.scorer in EMBEDDING_SCORERS:
-            trained = np.setdiff1d(np.arange(len(rows)), plan.held_out)
-            self.scorer_ = self._make_scorer().fit(
-                self._embeddings(rows.X[trained]), rows.y[trained]
-            )
-        scores = self._scores(rows.X)
+            calibrates, method = evenly_spaced(len(rows), MOST_CALIBRATING), "linear"
+        X, labels = rows.X[calibrates], rows.y[calibrates]
+        told = self._outputs(X, partial(torch.argmax, dim=1))
+        scores = self._scores(X)
+        self.diagnostics_["accuracy"] = float(np.mean(told == labels))
         self.diagnostics_["n_distinct_scores"] = len(np.unique(scores))
-        self._set_offset(scores[calibrates], method)
+        self._set_offset(scores, method)
+
+    def _fit_scorer(self, rows, held_out):
+        """Decide how to score, until the next fit."""
+        self._scored_by = self.scorer
+        vars(self).pop("scorer_", None)
+        if self.scorer in EMBEDDING_SCORERS:
+            Z, labels = self._embeddings(rows.X), rows.y
+            if len(held_out):
+                Z, labels = (
+                    np.delete(values, held_out, axis=0) for values in (Z, labels)
+                )
+            self.scorer_ = self._make_scorer().fit(Z, labels)
 
     def _make_scorer(self):
         if self.scorer == "knn":
@@ -499,19 +536,14 @@ class SubclusterDetector(BaseHypersphereDetector):
         return output
 
     def _scores(self, X):
-        if self.scorer in EMBEDDING_SCORERS:
+        if self._scored_by in EMBEDDING_SCORERS:
             return self.scorer_.score_samples(self._embeddings(X))
-        if self.scorer == "odin":
+        if self._scored_by == "odin":
             temperature = self._auto("temperature", 1000.0)
             return confidence_after_step(self, X, temperature, self.epsilon)
-        function = msp if self.scorer == "msp" else energy
+        function = msp if self._scored_by == "msp" else energy
         temperature = self._auto("temperature", 1.0)
         return self._outputs(X, partial(function, temperature=temperature))
-
-
-def augmented_batch(X, y, augment):
-    """What `augment` makes of the samples of a batch, as a transform of batches."""
-    return augmented(X, augment)
 
 
 def as_rows(X):

@@ -5,21 +5,26 @@ that :class:`~sk_hypersphere.SubclusterDetector` chooses from; they work for eve
 fitted classifier of this package too.
 """
 
+from copy import deepcopy
 from functools import wraps
 from numbers import Integral, Real
 
 import numpy as np
 import torch
 from scipy.linalg import eigh
+from scipy.spatial.distance import cdist
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.covariance import LedoitWolf
-from sklearn.metrics import pairwise_distances_argmin_min
 from sklearn.neighbors import NearestNeighbors
-from sklearn.utils import check_array, check_scalar
+from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
+from torch.nn import functional
 
 from sk_hypersphere._batches import map_batches
+from sk_hypersphere._finch import directions
+from sk_hypersphere._labels import as_labels, classes_and_codes
+from sk_hypersphere._spheres import cluster_means
 
 __all__ = [
     "MahalanobisDistance",
@@ -33,11 +38,14 @@ __all__ = [
 # Gradients keep the activations of a batch, which makes a smaller one quicker.
 GRADIENT_BATCH_SIZE = 512
 
+# Of the length of an embedding: what is nearer is the same sample.
+SAME = 1e-4
+
 # Of the largest variance: what varies less, within the digits of float32, says nothing.
 LEAST_VARIANCE = 1e-10
 
 
-def of_arrays_too(function):
+def _of_arrays_too(function):
     """Let a function of a tensor of logits take an array, and return one.
 
     `temperature` is checked, and is given by its name only.
@@ -45,7 +53,7 @@ def of_arrays_too(function):
 
     @wraps(function)
     def wrapped(logits, *, temperature=1.0):
-        check_temperature(temperature)
+        _check_temperature(temperature)
         if isinstance(logits, torch.Tensor):
             return function(logits, temperature=temperature)
         logits = check_array(logits, dtype=np.float64, input_name="logits")
@@ -54,13 +62,15 @@ def of_arrays_too(function):
     return wrapped
 
 
-def check_temperature(temperature):
-    check_scalar(
-        temperature, "temperature", Real, min_val=0, include_boundaries="neither"
-    )
+def _check_temperature(temperature):
+    if not isinstance(temperature, Real) or not 0 < temperature < np.inf:
+        raise ValueError(
+            f"temperature must be a number above 0, got {temperature!r}. Use 1.0 for "
+            "probabilities as they are."
+        )
 
 
-@of_arrays_too
+@_of_arrays_too
 def msp(logits, *, temperature=1.0):
     r"""Logarithm of the maximum softmax probability.
 
@@ -69,7 +79,7 @@ def msp(logits, *, temperature=1.0):
 
     for the logits :math:`a`, their softmax :math:`\sigma` and the temperature
     :math:`T`. It ranks as the probability does, and also where all of these are 1, or
-    :math:`1 / k`, to the last digit.
+    :math:`1 / k`, to the last digit, unless the largest logit leads by 700 :math:`T`.
 
     Parameters
     ----------
@@ -99,7 +109,7 @@ def msp(logits, *, temperature=1.0):
     return -ratios.sum(dim=1).log1p()
 
 
-@of_arrays_too
+@_of_arrays_too
 def energy(logits, *, temperature=1.0):
     r"""Minus the free energy, which is high where any class has a large logit.
 
@@ -151,6 +161,11 @@ def logits_of(classifier, X):
         Also for two classes. Of classifiers with centers, minus the squared distances;
         of `CACClassifier`, minus the distances.
 
+    Raises
+    ------
+    TypeError
+        If `classifier` has no logits.
+
     Examples
     --------
     >>> import numpy as np
@@ -160,7 +175,7 @@ def logits_of(classifier, X):
     >>> logits_of(classifier, X).shape
     (40, 2)
     """
-    X = valid_samples(classifier, X)
+    X = _valid_samples(classifier, X)
     return classifier._outputs(X, classifier._logits)
 
 
@@ -189,8 +204,9 @@ def odin(classifier, X, *, temperature=1000.0, epsilon=0.0014):
         Above 0. The higher, the more all logits count beside the largest.
 
     epsilon : float or array-like of float, default=0.0014
-        Length of the step for each input, in the units of `X`; or one for each
-        feature, or channel of images, where their scales differ. At least 0.
+        Length of the step for each input, in the units of `X`: for pixels from 0 to 255
+        the published one is 0.0014 * 255. Or one for each feature, or channel of
+        images, where their scales differ. At least 0.
 
     Returns
     -------
@@ -199,6 +215,9 @@ def odin(classifier, X, *, temperature=1000.0, epsilon=0.0014):
 
     Raises
     ------
+    TypeError
+        If `classifier` has no logits.
+
     ValueError
         If `epsilon` is negative, or has another shape.
 
@@ -216,15 +235,18 @@ def odin(classifier, X, *, temperature=1000.0, epsilon=0.0014):
     >>> odin(classifier, X).shape
     (40,)
     """
-    check_temperature(temperature)
-    X = valid_samples(classifier, X)
+    _check_temperature(temperature)
+    X = _valid_samples(classifier, X)
     return confidence_after_step(classifier, X, temperature, epsilon)
 
 
 def confidence_after_step(classifier, X, temperature, epsilon):
     """As `odin`, for an array that is known to be valid."""
     module, device = classifier._module()
-    steps = as_steps(epsilon, X.shape[1:]).to(device)
+    with torch.inference_mode(False):
+        if any(weight.is_inference() for weight in module.parameters()):
+            module = deepcopy(module)  # of a model that was loaded in inference mode
+        steps = as_steps(epsilon, X.shape[1:]).to(device)
 
     def logits(x):
         return classifier._logits(module(x).double())
@@ -232,16 +254,26 @@ def confidence_after_step(classifier, X, temperature, epsilon):
     def score(x):
         with torch.inference_mode(False), torch.enable_grad():
             x = x.clone().requires_grad_()  # what inference mode made has no gradient
-            confidence = (logits(x) / temperature).log_softmax(dim=1).max(dim=1).values
-            (gradient,) = torch.autograd.grad(confidence.sum(), x)
-        # On a center, the gradient of a distance is not defined.
-        direction = gradient.sign().nan_to_num_(0.0)
-        return msp(logits(x.detach() + steps * direction), temperature=temperature)
+            odds = _log_odds(logits(x) / temperature)
+            (gradient,) = torch.autograd.grad(odds.sum(), x)
+        # The sign is 0 for NaN, the gradient of a distance to a center on that center.
+        nearer = gradient.sign_().mul_(steps).add_(x.detach())
+        return msp(logits(nearer), temperature=temperature)
 
     return map_batches(score, X, device, GRADIENT_BATCH_SIZE)
 
 
-def valid_samples(classifier, X):
+def _log_odds(logits):
+    """Logarithm of the odds of the largest probability, (n, k) -> (n,).
+
+    It grows with the probability, but its gradient does not vanish near 1.
+    """
+    largest, index = logits.max(dim=1)
+    is_largest = functional.one_hot(index, logits.shape[1]).bool()
+    return largest - logits.masked_fill(is_largest, -torch.inf).logsumexp(dim=1)
+
+
+def _valid_samples(classifier, X):
     """Samples for a fitted classifier that has logits."""
     if not hasattr(classifier, "_logits"):
         raise TypeError(
@@ -328,13 +360,13 @@ class MahalanobisDistance(BaseEstimator):
         self : object
         """
         X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)
-        _, y = np.unique(y, return_inverse=True)
-        members = np.eye(y.max() + 1)[y]  # (n, k)
-        self.means_ = members.T @ X / members.sum(axis=0)[:, None]
-        within = LedoitWolf(assume_centered=True).fit(X - self.means_[y])
+        _, labels = classes_and_codes(as_labels(y))
+        self.means_, _ = cluster_means(X, labels)
+        within = LedoitWolf(store_precision=False, assume_centered=True)
+        within.fit(X - self.means_[labels])
         self.covariance_ = within.covariance_
         sq_deviations, axes = eigh(self.covariance_)
-        least = LEAST_VARIANCE * sq_deviations[-1] or 1.0
+        least = LEAST_VARIANCE * sq_deviations[-1] or 1.0  # unless nothing varies
         self._whiten = axes / np.sqrt(sq_deviations.clip(least))
         return self
 
@@ -349,17 +381,17 @@ class MahalanobisDistance(BaseEstimator):
         Returns
         -------
         scores : ndarray of shape (n_samples,), float64
-            Minus the squared distance, which is in standard deviations.
+            Minus the squared distance, in squared standard deviations.
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)
         origin = self.means_.mean(axis=0)  # far from it, digits would be lost
-        _, sq_distances = pairwise_distances_argmin_min(
-            (X - origin) @ self._whiten,
-            (self.means_ - origin) @ self._whiten,
-            metric="sqeuclidean",
+        # Unlike a matrix product, it does not depend on what else is scored.
+        white, means = (
+            np.einsum("ij,jk->ik", rows - origin, self._whiten)
+            for rows in (X, self.means_)
         )
-        return -sq_distances
+        return -cdist(white, means, "sqeuclidean").min(axis=1)
 
 
 class NeighborDistance(BaseEstimator):
@@ -369,7 +401,8 @@ class NeighborDistance(BaseEstimator):
 
     where :math:`N_m(z)` are the :math:`m` nearest of the training embeddings
     :math:`z_i`, and :math:`d` the metric. A training embedding that is scored does not
-    count itself; it is told by its numbers, so that of exact copies one does not count.
+    count itself. It is told by its numbers, up to 1e-4 of its length, which is more
+    than devices differ by: of copies, one does not count.
 
     Parameters
     ----------
@@ -382,7 +415,8 @@ class NeighborDistance(BaseEstimator):
     Attributes
     ----------
     neighbors_ : NearestNeighbors
-        scikit-learn's search among the training embeddings.
+        scikit-learn's search among the training embeddings; for "cosine", among their
+        directions.
 
     embeddings_ : ndarray of shape (n_samples, n_components)
         The training embeddings.
@@ -423,10 +457,9 @@ class NeighborDistance(BaseEstimator):
         self : object
         """
         X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
-        n_neighbors = min(self.n_neighbors, len(X) - 1)
         # One more, for the sample itself.
-        search = NearestNeighbors(n_neighbors=n_neighbors + 1, metric=self.metric)
-        self.neighbors_ = search.fit(X)
+        n_neighbors = min(self.n_neighbors, len(X) - 1) + 1
+        self.neighbors_ = NearestNeighbors(n_neighbors=n_neighbors).fit(self._place(X))
         self.embeddings_ = X
         return self
 
@@ -445,13 +478,28 @@ class NeighborDistance(BaseEstimator):
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=self.embeddings_.dtype, reset=False)
-        distances, nearest = self.neighbors_.kneighbors(X)  # (n, m + 1)
-        is_itself = np.stack(
-            [(self.embeddings_[column] == X).all(axis=1) for column in nearest.T],
-            axis=1,
-        )
+        places = self._place(X)
+        _, nearest = self.neighbors_.kneighbors(places)  # (n, m + 1)
+        distances, is_itself = np.empty(nearest.shape), np.empty(nearest.shape, bool)
+        for j, column in enumerate(nearest.T):
+            others = self.embeddings_[column]
+            is_itself[:, j] = _gaps(others, X) <= SAME * np.linalg.norm(X, axis=1)
+            distances[:, j] = _gaps(self._place(others), places)
         # Of itself and its copies, one does not count; else the farthest does not.
         is_itself[:, -1] |= ~is_itself.any(axis=1)
         dropped = is_itself.argmax(axis=1)[:, None]
-        others = distances[np.arange(nearest.shape[1]) != dropped]
-        return -others.reshape(len(X), -1).mean(axis=1, dtype=np.float64)
+        kept = distances[np.arange(nearest.shape[1]) != dropped].reshape(len(X), -1)
+        return -(kept**2 / 2 if self.metric == "cosine" else kept).mean(axis=1)
+
+    def _place(self, X):
+        """Points whose Euclidean distances say how far apart embeddings are."""
+        return directions(X) if self.metric == "cosine" else X
+
+
+def _gaps(A, B):
+    """Distances between the rows of two arrays, (n,).
+
+    Those of the search have the rounding errors of the squared lengths.
+    """
+    differences = np.subtract(A, B, dtype=np.float64)
+    return np.sqrt(np.einsum("ij,ij->i", differences, differences))

@@ -291,7 +291,15 @@ def test_check_of_transformers_passes(estimator, check):
 
 def documented():
     """Public classes and functions of all floors, each once."""
-    floors = ["", ".displays", ".losses", ".metrics", ".modules", ".preprocessing"]
+    floors = [
+        "",
+        ".confidence",
+        ".displays",
+        ".losses",
+        ".metrics",
+        ".modules",
+        ".preprocessing",
+    ]
     for floor in floors:
         module = import_module("sk_hypersphere" + floor)
         for name in module.__all__:

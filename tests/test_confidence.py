@@ -1,12 +1,17 @@
 """Scores of logits and embeddings against their formulas, written out in numpy."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.distance import cdist
 from scipy.special import log_softmax
+from sklearn.base import clone
 from sklearn.covariance import LedoitWolf
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
+from sklearn.utils import estimator_checks as checks
 from torch import nn
 
 from sk_hypersphere import (
@@ -456,3 +461,89 @@ def test_scorers_of_embeddings_say_what_they_cannot_do(make):
 def test_parameters_out_of_range_are_refused(params):
     with pytest.raises(ValueError, match=f"The '{[*params][0]}' parameter"):
         NeighborDistance(**params).fit(blobs()[0])
+
+
+def test_a_training_row_is_known_again_with_rounding_errors():
+    rng = np.random.default_rng(0)
+    Z = rng.normal(size=(50, 16)).astype(np.float32)
+    scorer = NeighborDistance(3).fit(Z)
+    nearly = Z * (1 + rng.uniform(-1e-5, 1e-5, Z.shape)).astype(np.float32)
+    np.testing.assert_allclose(
+        scorer.score_samples(nearly), scorer.score_samples(Z), rtol=1e-4
+    )
+
+
+@pytest.mark.parametrize("temperature", [0, -1.0, np.nan, np.inf, "1"])
+def test_a_wrong_temperature_is_refused_with_a_sentence(temperature):
+    for function in (msp, energy):
+        with pytest.raises(ValueError, match="temperature must be a number above 0"):
+            function([[1.0, 2.0]], temperature=temperature)
+
+
+def test_measurements_are_no_classes_to_the_mahalanobis_distance():
+    with pytest.raises(ValueError, match="y must hold classes"):
+        MahalanobisDistance().fit(np.eye(4), [0.1, 0.2, 0.3, 0.4])
+
+
+def test_the_step_of_odin_does_not_vanish_where_the_classifier_is_sure():
+    encoder = torch.nn.Linear(2, 2)
+    X = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
+    params = {"encoder": encoder, "max_epochs": 0, "random_state": 0}
+    classifier = MCHADClassifier(**params).fit(X, X[:, 0] > 0)
+    far = 20 * X
+    near = odin(classifier, far, temperature=1.0, epsilon=0)
+    moved = odin(classifier, far, temperature=1.0, epsilon=0.1)
+    assert (moved[near < 0] > near[near < 0]).all() and (near < 0).any()
+
+
+# Checks that are scikit-learn's own
+
+
+@checks.parametrize_with_checks([NeighborDistance(), MahalanobisDistance()])
+def test_scorers_of_embeddings_pass_the_checks_of_scikit_learn(estimator, check):
+    check(estimator)
+
+
+# What else is scored does not matter
+
+
+@pytest.mark.parametrize(
+    "scorer",
+    [MahalanobisDistance(), NeighborDistance(), NeighborDistance(metric="cosine")],
+    ids=["mahalanobis", "euclidean", "cosine"],
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_score_of_an_embedding_does_not_depend_on_the_others(scorer, dtype):
+    rng = np.random.default_rng(0)
+    Z, new = (rng.normal(size=(n, 16)).astype(dtype) for n in (200, 100))
+    scorer = clone(scorer).fit(Z, rng.integers(3, size=200))
+    scores = scorer.score_samples(new)
+    for n in (1, 5, 33):
+        np.testing.assert_array_equal(scorer.score_samples(new[:n]), scores[:n])
+
+
+@EVERY_METRIC
+def test_distances_keep_their_digits_where_embeddings_are_close(metric):
+    rng = np.random.default_rng(0)
+    Z = (1 + 1e-3 * rng.normal(size=(100, 32))).astype(np.float32)
+    distances = cdist(Z[50:].astype(np.float64), Z[:50].astype(np.float64), metric)
+    expected = -np.sort(distances, axis=1)[:, :3].mean(axis=1)
+    # The search may take another of neighbours that are equally near.
+    scores = NeighborDistance(3, metric=metric).fit(Z[:50]).score_samples(Z[50:])
+    np.testing.assert_allclose(scores, expected, rtol=1e-3)
+
+
+def test_copies_are_at_distance_0():
+    X = np.repeat(np.random.default_rng(0).normal(size=(40, 6)), 10, axis=0)
+    assert (NeighborDistance().fit(X).score_samples(X) == 0).all()
+
+
+def test_odin_takes_a_classifier_that_was_loaded_in_inference_mode():
+    X = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    fitted = MCHADClassifier(max_epochs=1, random_state=0).fit(X, X[:, 0] > 0)
+    pickled = pickle.dumps(fitted)
+    with torch.inference_mode():
+        loaded = pickle.loads(pickled)
+        scores = odin(loaded, X)
+    np.testing.assert_array_equal(scores, odin(fitted, X))
+    np.testing.assert_array_equal(odin(loaded, X), scores)

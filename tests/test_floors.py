@@ -23,6 +23,13 @@ MAY_IMPORT = {
     "displays": {"numpy", "sklearn", "matplotlib", "sk_hypersphere.displays"},
     "metrics.py": {"numpy", "sklearn", "sk_hypersphere._labels"},
     "preprocessing.py": {"numpy", "sklearn"},
+    "confidence.py": {
+        *LIBRARIES,
+        "sk_hypersphere._batches",
+        "sk_hypersphere._finch",
+        "sk_hypersphere._labels",
+        "sk_hypersphere._spheres",
+    },
     "exceptions.py": set(),
     "_skorch.py": {*LIBRARIES, "skorch", "sk_hypersphere", "tqdm"},
 }

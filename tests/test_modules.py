@@ -14,6 +14,7 @@ from torch import nn
 from sk_hypersphere import modules
 from sk_hypersphere.modules import (
     MLP,
+    Augmented,
     AugmentImages,
     AugmentRows,
     AutoEncoder,
@@ -48,6 +49,7 @@ SMALLEST = {WideResNet: partial(WideResNet, depth=10, widen_factor=1)}
 OTHERS = {
     AugmentImages,
     AugmentRows,
+    Augmented,
     AutoEncoder,
     Center,
     Centers,
@@ -692,6 +694,34 @@ def test_views_of_another_kind_are_refused(augment, got):
     message = rf"augment must return a tensor of shape \(5, 4\) and .*, got {got}"
     with pytest.raises(ValueError, match=message):
         TwoViews(nn.Identity(), nn.Identity(), augment)(torch.ones(5, 4))
+
+
+def test_samples_are_changed_in_training_only():
+    encoder, x = nn.Linear(4, 3), torch.randn(5, 4)
+    module = Augmented(encoder, nn.Identity(), augment=lambda x: x.mul_(2))
+    torch.testing.assert_close(module(x), encoder(2 * x))
+    torch.testing.assert_close(module.eval()(x), encoder(x))
+
+
+def test_augmentation_for_images_refuses_rows_with_a_sentence():
+    with pytest.raises(ValueError, match="augment must fit the samples.*Use Augment"):
+        AugmentImages()(torch.randn(5, 4))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: AugmentImages(scale=0),
+        lambda: AugmentImages(scale=1.5),
+        lambda: AugmentImages(rotation=-1),
+        lambda: AugmentImages(intensity=-0.1),
+        lambda: AugmentRows(noise=-1),
+        lambda: AugmentRows(dropout=1),
+    ],
+)
+def test_changes_out_of_range_are_refused_with_a_sentence(make):
+    with pytest.raises(ValueError, match="must be .* got .*Start from the defaults"):
+        make()
 
 
 # Random changes of samples.

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 import sklearn
 import torch
+from joblib import parallel_config
 from scipy.special import log_softmax, logsumexp
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, ClusterMixin, clone
 from sklearn.cluster import DBSCAN, HDBSCAN, KMeans
 from sklearn.covariance import LedoitWolf
 from sklearn.datasets import make_blobs
@@ -19,11 +20,20 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import pairwise_distances
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.pipeline import FeatureUnion, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import check_is_fitted
+from torch.utils.data import DataLoader
 
-from sk_hypersphere import FINCH, ISIFEmbedder, MCHADClassifier, SubclusterDetector
+from sk_hypersphere import (
+    FINCH,
+    ISIFEmbedder,
+    MCHADClassifier,
+    SubclusterDetector,
+    _subcluster,
+)
+from sk_hypersphere._batches import evenly_spaced
 from sk_hypersphere.confidence import (
     MahalanobisDistance,
     NeighborDistance,
@@ -621,3 +631,112 @@ def test_augmentation_of_another_kind_is_refused(X, labels, augment):
     with pytest.raises(ValueError, match="augment must return a tensor of shape"):
         detector.fit(X, cluster_labels=labels)
     assert not is_fitted(detector)
+
+
+# A fit decides how samples are scored
+
+
+@pytest.mark.parametrize("other", ["msp", "odin", "energy", "mahalanobis"])
+def test_another_scorer_counts_from_the_next_fit_on(X, labels, other):
+    fitted = make(scorer="knn").fit(X, cluster_labels=labels)
+    before = fitted.score_samples(X)
+    np.testing.assert_array_equal(
+        fitted.set_params(scorer=other).score_samples(X), before
+    )
+    fitted.fit(X, cluster_labels=labels)
+    anew = make(scorer=other).fit(X, cluster_labels=labels)
+    np.testing.assert_array_equal(fitted.score_samples(X), anew.score_samples(X))
+    assert hasattr(fitted, "scorer_") == (other == "mahalanobis")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"clusterer": KMeans(3, n_init=-1)},
+        {"clusterer": FINCH(metric="manhattan")},
+        {"embedder": ISIFEmbedder(projection="cubic")},
+    ],
+)
+def test_parameters_of_the_parts_are_validated(X, wrong):
+    with pytest.raises(InvalidParameterError):
+        make(**{"clusterer": KMeans(3), **wrong}).fit(X)
+
+
+def test_the_threshold_of_many_samples_is_that_of_some(monkeypatch, X, labels):
+    monkeypatch.setattr(_subcluster, "MOST_CALIBRATING", 30)
+    fitted = make(contamination=0.2).fit(X, cluster_labels=labels)
+    some = fitted.score_samples(X)[evenly_spaced(len(X), 30)]
+    assert fitted.offset_ == np.percentile(some, 20)
+
+
+# What embedders and clusterers return
+
+
+class GivesLabels(ClusterMixin, BaseEstimator):
+    """Return what is given, whatever the samples are."""
+
+    def __init__(self, labels):
+        self.labels = labels
+
+    def fit_predict(self, X, y=None):
+        return self.labels
+
+
+@pytest.mark.parametrize(
+    "groups", [[0, 1] * 3, ["a", "b"] * 45, [[0], [1]] * 45, [0.0, np.nan] * 45]
+)
+def test_clusterers_that_give_no_number_to_each_sample_are_refused(X, groups):
+    with pytest.raises(ValueError, match="clusterer must give each of the 90 samples"):
+        make(GivesLabels(groups)).fit(X)
+
+
+@pytest.mark.parametrize("change", [lambda X: X[:50], lambda X: np.r_[X, X]])
+def test_embedders_that_return_another_number_of_rows_are_refused(X, change):
+    with pytest.raises(
+        ValueError, match="embedder must return a row for each of the 90"
+    ):
+        make(KMeans(2), FunctionTransformer(change)).fit(X)
+
+
+@pytest.mark.filterwarnings("ignore:Number of distinct clusters")
+def test_embedders_may_train_networks_in_threads(X):
+    union = FeatureUnion(
+        [(name, ISIFEmbedder(max_epochs=1, n_components=4)) for name in "ab"], n_jobs=2
+    )
+    with parallel_config("threading"):
+        fitted = make(KMeans(3), union).fit(X)
+    assert fitted.embedder_.transform(X).shape == (90, 8)
+
+
+# Samples held out
+
+
+def test_warm_start_holds_out_the_same_samples_though_clusters_change(X, labels):
+    detector = make(warm_start=True, calibration_fraction=0.2)
+    before = detector.fit(X, cluster_labels=labels).calibration_indices_
+    after = detector.fit(X, cluster_labels=labels % 2).calibration_indices_
+    np.testing.assert_array_equal(before, after)
+
+
+@pytest.mark.parametrize("scorer", ["msp", "odin", "energy", "mahalanobis", "knn"])
+@pytest.mark.parametrize("kind", ["rows", "images"])
+def test_scores_do_not_depend_on_the_batch(X, images, kind, scorer):
+    X = X if kind == "rows" else images
+    fitted = make(scorer=scorer, calibration_fraction=0.3).fit(
+        X, cluster_labels=np.arange(len(X)) % 2
+    )
+    scores = fitted.score_samples(X)
+    for n in (1, 7):
+        np.testing.assert_array_equal(fitted.score_samples(X[:n]), scores[:n])
+
+
+def test_a_data_loader_augments_too(X, labels):
+    calls = []
+
+    def augment(batch):
+        calls.append(len(batch))
+        return batch
+
+    loader = {"net__iterator_train": DataLoader, "net__iterator_train__shuffle": True}
+    make(augment=augment).set_params(**loader).fit(X, cluster_labels=labels)
+    assert sum(calls) >= len(X)

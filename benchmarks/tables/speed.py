@@ -18,9 +18,10 @@ from skorch.callbacks import Callback
 from torch.nn import functional
 
 from benchmarks.report import column, markdown_table, select, unique
-from sk_hypersphere import DeepSVDD, MCHADClassifier
+from sk_hypersphere import DeepSVDD, MCHADClassifier, SubclusterDetector
+from sk_hypersphere.confidence import logits_of, odin
 from sk_hypersphere.losses import OneClassLoss
-from sk_hypersphere.modules import MLP, MNISTLeNet
+from sk_hypersphere.modules import MLP, ConvNet, MNISTLeNet
 
 NAME = "speed"
 DESCRIPTION = "Training and scoring, as ratios to a bare torch loop."
@@ -166,11 +167,40 @@ def score_rows(n_rows=200_000):
     return contestants, ""
 
 
+def score_by_odin(X, encoder, encoder_params):
+    """ODIN beside a single forward pass, both as the estimator makes them."""
+    detector = SubclusterDetector(
+        encoder=encoder,
+        encoder_params=encoder_params,
+        scorer="odin",
+        max_epochs=0,
+        device="cpu",
+        random_state=SEED,
+    )
+    detector.fit(X[:1000], cluster_labels=np.arange(1000) % 10)
+    contestants = {
+        BARE: partial(_process_seconds, logits_of, detector, X),
+        OURS: partial(_process_seconds, odin, detector, X),
+    }
+    return contestants, ""
+
+
+def odin_on_rows(n_rows=100_000):
+    X = _normal_samples(n_rows, 32)
+    return score_by_odin(X, MLP, {"hidden_units": (64, 32)})
+
+
+def odin_on_images(n_rows=10_000):
+    return score_by_odin(_normal_samples(n_rows, 1, 28, 28), ConvNet, {})
+
+
 CASES = {
     "training an MLP, 20,000 x 32": train_mlp,
     "training LeNet, 6,000 x 28 x 28": train_lenet,
     "training MCHAD with an MLP, 20,000 x 32": train_mchad,
     "scoring 200,000 x 32": score_rows,
+    "ODIN, 100,000 x 32, beside a forward pass": odin_on_rows,
+    "ODIN, 10,000 x 28 x 28, beside a forward pass": odin_on_images,
 }
 
 

@@ -172,6 +172,7 @@ def make_detector(size, path, device, seed):
     return SubclusterDetector(
         scorer="msp",
         min_cluster_size=1,
+        label_smoothing=0,
         calibration_fraction=0,
         encoder=make_encoder,
         encoder_params={"depth": size.depth, "widen_factor": size.widen_factor},

@@ -20,8 +20,8 @@ class ISIFLoss(nn.Module):
     over the embeddings :math:`z_i`, of length one, of two views of :math:`n` samples;
     :math:`i'` is the other view of the sample that :math:`i` shows, :math:`\tau` the
     temperature and :math:`m` the weight of the spreading. It stays finite where rows
-    coincide: a probability counts as one less than a millionth there, and then has no
-    gradient.
+    coincide: :math:`P(j \mid i)` counts as at most :math:`1 - 10^{-6}` there, and then
+    has no gradient.
 
     It is called as ``loss(z, y)`` with embeddings, (2 n, p), the first views before
     the second ones in the same order; `y` is not used.

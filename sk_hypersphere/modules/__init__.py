@@ -1,6 +1,7 @@
 """What is trained: encoders from samples to embeddings, and heads upon them."""
 
 from sk_hypersphere.modules._augment import AugmentImages, AugmentRows
+from sk_hypersphere.modules._augmented import Augmented
 from sk_hypersphere.modules._autoencoder import AutoEncoder
 from sk_hypersphere.modules._centers import (
     Center,
@@ -21,6 +22,7 @@ from sk_hypersphere.modules._wide_resnet import WideResNet
 __all__ = [
     "AugmentImages",
     "AugmentRows",
+    "Augmented",
     "AutoEncoder",
     "CIFARLeNet",
     "Center",

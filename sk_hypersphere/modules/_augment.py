@@ -88,12 +88,22 @@ class AugmentImages(nn.Module):
         intensity: float = 0.2,
     ):
         super().__init__()
+        if not 0 < scale <= 1 or rotation < 0 or intensity < 0:
+            raise ValueError(
+                "scale must be in (0, 1], rotation and intensity must be at least 0, "
+                f"got {scale=}, {rotation=} and {intensity=}. Start from the defaults."
+            )
         self.scale = scale
         self.rotation = rotation
         self.flip = flip
         self.intensity = intensity
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.ndim != 4:
+            raise ValueError(
+                "augment must fit the samples: AugmentImages changes batches of shape "
+                f"(n, channels, height, width), got {tuple(x.shape)}. Use AugmentRows."
+            )
         grid = functional.affine_grid(self._maps(x), x.shape, align_corners=False)
         x = functional.grid_sample(
             x, grid, padding_mode="border", align_corners=False
@@ -154,6 +164,11 @@ class AugmentRows(nn.Module):
 
     def __init__(self, *, noise: float = 0.1, dropout: float = 0.2):
         super().__init__()
+        if noise < 0 or not 0 <= dropout < 1:
+            raise ValueError(
+                "noise must be at least 0, and dropout in [0, 1), got "
+                f"{noise=} and {dropout=}. Start from the defaults."
+            )
         self.noise = noise
         self.dropout = dropout
 

@@ -1,0 +1,45 @@
+"""Changed samples in training."""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from sk_hypersphere.modules._augment import augmented
+from sk_hypersphere.modules._hypersphere import Hypersphere
+
+
+class Augmented(Hypersphere):
+    """Change samples in training; in evaluation mode they stay as they are.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        From a batch of samples to embeddings of shape (n, p).
+
+    head : nn.Module
+        From embeddings to the output.
+
+    augment : callable
+        From a batch of samples, which it may write to, to one of the same shape.
+
+    Examples
+    --------
+    >>> import torch
+    >>> module = Augmented(nn.Flatten(), nn.Identity(), augment=torch.neg)
+    >>> module(torch.ones(1, 2)), module.eval()(torch.ones(1, 2))
+    (tensor([[-1., -1.]]), tensor([[1., 1.]]))
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        head: nn.Module,
+        augment: Callable[[Tensor], Tensor],
+    ):
+        super().__init__(encoder, head)
+        self.augment = augment
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            x = augmented(x.clone(), self.augment)
+        return super().forward(x)

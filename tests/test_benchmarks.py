@@ -20,6 +20,7 @@ from benchmarks.datasets import (
     load_colored,
     load_letters,
     load_mnist,
+    novelty_task,
     small_digits_few_labels,
     small_digits_open_set,
     small_digits_task,
@@ -60,6 +61,7 @@ from benchmarks.tables import (
     multi_radius,
     quickstart,
     speed,
+    subclusters,
     subclusters_cifar10,
     tabular,
 )
@@ -980,6 +982,64 @@ def test_the_summary_of_tables_has_a_column_for_each_protocol():
         "| `DeepSAD()` |  |  | 85.0 |  |",
     ]
     assert "python -m benchmarks tabular" in tabular.render_summary([])
+
+
+# Sub-clusters
+
+
+def tiny_mnist(n=400):
+    """Noise in the shape of MNIST, as many images of each class."""
+    random_state = np.random.RandomState(0)
+    images = random_state.randint(256, size=(2 * n, 1, 8, 8)).astype(np.uint8)
+    labels = np.arange(2 * n) % 10
+    return Split(images[:n], labels[:n], images[n:], labels[n:])
+
+
+def measured_subclusters(**key):
+    scores = dict(zip(subclusters.SCORERS, "96 95 94 93 99".split(), strict=True))
+    return key | scores | {"seed": "0", "seconds": "1"}
+
+
+def test_sub_clusters_are_measured_once_by_every_method(results, monkeypatch):
+    monkeypatch.setattr(subclusters, "load_mnist", tiny_mnist)
+    monkeypatch.setattr(subclusters, "load_cifar10", tiny_mnist)
+    options = Namespace(smoke=True, seeds=None, only="", device="cpu")
+    subclusters.run(results, options)
+    size, methods = subclusters.SMOKE, subclusters.METHODS
+    n_tasks = len(size.ks) + len(size.digits)
+    assert len(results.rows) == n_tasks * len(methods) + 2 * len(size.n_clusters)
+    before = [*results.rows]
+    subclusters.run(results, options)
+    assert results.rows == before
+    page = subclusters.render(before)
+    assert all(f"| {method}, " in page for method in methods)
+
+
+def test_published_sub_clusters_stand_beside_ours_on_mnist():
+    rows = [
+        measured_subclusters(test="2", case=f"{k}", method="labelled sub-clusters")
+        for k in subclusters.KS
+    ]
+    page = subclusters.render(rows)
+    assert "| published, MSP | 97 | 95 | 93 | 94 | 94.8 |" in page
+    assert "| labelled sub-clusters, knn | 99.0 | 99.0 | 99.0 | 99.0 | 99.0 |" in page
+    assert "Test 3" not in page
+
+
+def test_finer_sub_clusters_are_parts_of_the_coarser():
+    task = tiny_mnist(600)
+    normal = task.y_train < 8
+    X, y = task.x_train[normal], task.y_train[normal]
+    labels = [subclusters.clusters_of(n, X, y) for n in subclusters.N_CLUSTERS]
+    assert [len(np.unique(column)) for column in labels] == [2, 4, 8, 16]
+    for coarse, fine in zip(labels, labels[1:], strict=False):
+        assert all(len(np.unique(coarse[fine == k])) == 1 for k in np.unique(fine))
+
+
+def test_images_of_other_classes_are_not_tested_on():
+    task = novelty_task(tiny_mnist(), [0, 1], [5])
+    assert {*task.y_train} == {0, 1}
+    assert len(task.x_test) == 3 * 40 and task.is_normal.sum() == 2 * 40
 
 
 # Sub-clusters, on CIFAR-10

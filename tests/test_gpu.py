@@ -15,8 +15,11 @@ from sk_hypersphere import (
     DeepSAD,
     DeepSVDD,
     IILossClassifier,
+    ISIFEmbedder,
     MCHADClassifier,
+    SubclusterDetector,
 )
+from sk_hypersphere.modules import AugmentRows
 
 pytestmark = pytest.mark.gpu
 
@@ -104,3 +107,23 @@ def test_fitting_leaves_the_stream_of_the_device_as_it_was(X):
     before = torch.cuda.get_rng_state()
     DeepSVDD(device="cuda", max_epochs=1, random_state=0).fit(X)
     assert torch.equal(before, torch.cuda.get_rng_state())
+
+
+@pytest.mark.parametrize("scorer", ["msp", "odin", "energy", "mahalanobis", "knn"])
+def test_sub_clusters_are_learned_on_the_device_and_score_alike_on_the_cpu(scorer, X):
+    params = {"scorer": scorer, "epsilon": 0.1, "augment": AugmentRows()}
+    on_gpu = SubclusterDetector(**params, device="cuda", max_epochs=5, random_state=0)
+    on_gpu.fit(X, cluster_labels=X[:, 0] > 0)
+    assert on_gpu.diagnostics_["accuracy"] > 0.9
+    on_cpu = pickle.loads(pickle.dumps(on_gpu)).set_params(device="cpu")
+    scores = on_gpu.score_samples(X)
+    np.testing.assert_allclose(scores, on_cpu.score_samples(X), rtol=0.05, atol=0.05)
+    with torch.inference_mode():  # in which a fresh copy is moved to the device
+        copy = pickle.loads(pickle.dumps(on_gpu))
+        np.testing.assert_allclose(copy.score_samples(X), scores, rtol=1e-3, atol=1e-3)
+
+
+def test_instances_are_embedded_alike_on_the_device_and_the_cpu(X):
+    on_gpu = ISIFEmbedder(device="cuda", max_epochs=2, random_state=0).fit(X)
+    on_cpu = pickle.loads(pickle.dumps(on_gpu)).set_params(device="cpu")
+    np.testing.assert_allclose(on_gpu.transform(X), on_cpu.transform(X), atol=1e-2)

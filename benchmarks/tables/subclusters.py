@@ -47,7 +47,7 @@ PICTURE_SIZE = (7.5, 5)  # inches
 SCORERS = ("msp", "odin", "energy", "mahalanobis", "knn")
 EPSILON = 0.0014 * 255  # of ODIN, on pixels from 0 to 255
 
-# What turns a digit into no other one.
+# A digit in a mirror is another one, or none.
 VIEWS = AugmentImages(flip=False)
 
 ROTNET_EPOCHS = 2
@@ -197,9 +197,8 @@ def rotations(trial):
 
 
 def first_idea(method, trial):
-    detector, _ = mnist_detectors(trial.params["device"], trial.params["random_state"])[
-        method
-    ]
+    device, seed = trial.params["device"], trial.params["random_state"]
+    detector, _ = mnist_detectors(device, seed)[method]
     seconds = seconds_of(detector.fit, trial.task.x_train)
     return {"knn": detector.score_samples(trial.task.x_test)}, seconds
 

@@ -1,5 +1,6 @@
 """What training on CIFAR-10 takes: augmentation, schedules, and checkpoints."""
 
+import math
 import os
 
 import torch
@@ -68,6 +69,11 @@ class LearningRate(Callback):
     def on_epoch_begin(self, net, **kwargs):
         for group in net.optimizer_.param_groups:
             group["lr"] = self.schedule(len(net.history) - 1)
+
+
+def half_cosine(n_done, start, n_epochs):
+    """A learning rate that falls from its start to 0, by the epochs done."""
+    return start * (1 + math.cos(math.pi * n_done / n_epochs)) / 2
 
 
 class Checkpoint(Callback):

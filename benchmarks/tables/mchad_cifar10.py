@@ -1,6 +1,5 @@
 """CIFAR-10 with a wide residual network: two rows of the MCHAD poster, on a GPU."""
 
-import math
 from functools import partial
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ from benchmarks.cifar10 import (
     LearningRate,
     NormalizeColors,
     device_name,
+    half_cosine,
     seconds_trained,
 )
 from benchmarks.datasets import (
@@ -132,7 +132,9 @@ def make_model(name, size, path, device, seed):
         lr=LEARNING_RATE,
         weight_decay=5e-5,
         callbacks=[
-            LearningRate(partial(half_cosine, n_epochs=size.epochs)),
+            LearningRate(
+                partial(half_cosine, start=LEARNING_RATE, n_epochs=size.epochs)
+            ),
             Checkpoint(path, size.epochs),
         ],
         device=device,
@@ -140,12 +142,6 @@ def make_model(name, size, path, device, seed):
         random_state=seed,
         **params,
     )
-
-
-def half_cosine(n_done, n_epochs):
-    """The learning rate, which falls from its start to 0, by the epochs done."""
-    share = n_done / n_epochs
-    return LEARNING_RATE * (1 + math.cos(math.pi * share)) / 2
 
 
 def make_encoder(input_shape, n_components, **params):

@@ -1,6 +1,5 @@
 """CIFAR-10, several classes normal: classifiers of them as detectors, on a GPU."""
 
-import math
 from functools import partial
 from itertools import product
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from benchmarks.cifar10 import (
     LearningRate,
     NormalizeColors,
     device_name,
+    half_cosine,
     seconds_trained,
 )
 from benchmarks.datasets import Split, load_cifar10, one_class_task
@@ -182,18 +182,15 @@ def make_detector(size, path, device, seed):
         weight_decay=5e-4,  # the paper has none; this is that of the network's paper
         net_params={"optimizer": torch.optim.SGD, "optimizer__momentum": 0.9},
         callbacks=[
-            LearningRate(partial(half_cosine, n_epochs=size.epochs)),
+            LearningRate(
+                partial(half_cosine, start=LEARNING_RATE, n_epochs=size.epochs)
+            ),
             Checkpoint(path, size.epochs),
         ],
         device=device,
         verbose=1,
         random_state=seed,
     )
-
-
-def half_cosine(n_done, n_epochs):
-    """The learning rate, which falls from its start to 0, by the epochs done."""
-    return LEARNING_RATE * (1 + math.cos(math.pi * n_done / n_epochs)) / 2
 
 
 def make_encoder(input_shape, n_components, **params):

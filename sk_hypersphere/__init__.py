@@ -8,21 +8,25 @@ from sk_hypersphere._cac import CACClassifier
 from sk_hypersphere._center import CenterLossClassifier
 from sk_hypersphere._deep_sad import DeepSAD
 from sk_hypersphere._deep_svdd import DeepSVDD
+from sk_hypersphere._eidn import EIDNEmbedder
 from sk_hypersphere._finch import FINCH, finch
+from sk_hypersphere._fit_on_normal import FitOnNormal
 from sk_hypersphere._hsc import HSC
 from sk_hypersphere._ii import IILossClassifier
 from sk_hypersphere._isif import ISIFEmbedder
 from sk_hypersphere._mchad import MCHADClassifier
 from sk_hypersphere._subcluster import SubclusterDetector
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"
 
 __all__ = [
     "CACClassifier",
     "CenterLossClassifier",
     "DeepSAD",
     "DeepSVDD",
+    "EIDNEmbedder",
     "FINCH",
+    "FitOnNormal",
     "HSC",
     "IILossClassifier",
     "ISIFEmbedder",

@@ -58,8 +58,9 @@ class Plan(NamedTuple):
 
     `head` maps embeddings to the output; `loss` is called as ``loss(output, y)``;
     `schedule` is for parameters that are "auto"; `y` are integer labels, (n,), None for
-    0; `callbacks` are skorch's; `sampler` gives the batches of an epoch and
-    `transform` changes their samples; `held_out` are the indices of samples that are
+    0; `callbacks` are skorch's; `sampler` gives the batches of an epoch,
+    `valid_sampler` those of samples held out by a split, and `transform` changes the
+    samples of a batch; `held_out` are the indices of samples that are
     not trained on; `learns` is False where there is nothing to learn, for 0 epochs;
     ``make_module(encoder, head)`` puts together what is called in training.
     """
@@ -71,6 +72,7 @@ class Plan(NamedTuple):
     callbacks: Sequence = ()
     sampler: Callable = shuffled
     transform: Callable | None = None
+    valid_sampler: Callable | None = None
     held_out: Sequence[int] = ()
     learns: bool = True
     make_module: Callable = Hypersphere
@@ -230,6 +232,7 @@ class BaseHypersphere(
             weight_decay=self.weight_decay,
             sampler=plan.sampler,
             transform=plan.transform,
+            valid_sampler=plan.valid_sampler,
             callbacks=[
                 *plan.callbacks,
                 *[LowerLearningRate()] * lowers,

@@ -239,6 +239,74 @@ def with_outliers(y, batch_size, random_state, *, ratio):
     return [np.concatenate(pair) for pair in zip(batches, parts, strict=True)]
 
 
+def both_kinds(y):
+    """Indices of normal rows and of anomalies, whose labels, (n,), are below 0."""
+    normal, anomalies = np.flatnonzero(y >= 0), np.flatnonzero(y < 0)
+    if not len(normal) or not len(anomalies):
+        raise ValueError(
+            "train_split must leave normal samples and anomalies on either side, got "
+            f"{len(normal)} normal samples and {len(anomalies)} anomalies on one. "
+            "Split by ValidSplit(5, stratified=True), or do without a split."
+        )
+    return normal, anomalies
+
+
+def random_triplets(y, batch_size, random_state, *, n_steps):
+    """Random triplets for `EIDNLoss`: positives, then as many negatives.
+
+    For each, a fair coin says whether the positive is a normal row or an anomaly; the
+    negative is of the other kind. Both are drawn from all of their kind, again and
+    again.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        Labels; those of anomalies are below 0.
+
+    batch_size : int
+        Number of triplets in a batch.
+
+    random_state : RandomState
+
+    n_steps : int
+        Number of batches.
+
+    Yields
+    ------
+    ndarray of shape (2 * batch_size,)
+        Indices of the rows of one batch.
+
+    Raises
+    ------
+    ValueError
+        If there are no anomalies, or no other rows.
+    """
+    normal, anomalies = both_kinds(y)
+    for _ in range(n_steps):
+        pairs = np.stack(
+            [
+                kind[random_state.randint(len(kind), size=batch_size)]
+                for kind in (normal, anomalies)
+            ]
+        )  # (2, batch_size)
+        turned = random_state.random_sample(batch_size) < 0.5
+        pairs[:, turned] = pairs[::-1, turned]
+        yield pairs.ravel()
+
+
+def every_triplet(y, batch_size, random_state):
+    """Each normal row with an anomaly, as positive and as negative, in order.
+
+    Nothing is drawn: losses of one epoch can be compared with those of another.
+    Parameters are those of `random_triplets`; `batch_size` is rounded up to even.
+    """
+    normal, anomalies = both_kinds(y)
+    partners = np.resize(anomalies, len(normal))
+    for rows in in_order(normal, ceil(batch_size / 2), random_state):
+        pair = [normal[rows], partners[rows]]
+        yield np.concatenate([*pair, *pair[::-1]])
+
+
 def mix_outliers(X, y):
     r"""Move each outlier of a batch toward another one, or itself, by a random share.
 

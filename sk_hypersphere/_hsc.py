@@ -13,9 +13,6 @@ from sk_hypersphere.exceptions import SupervisionWarning, warn_caller
 from sk_hypersphere.losses import FocalLoss, HSCLoss
 from sk_hypersphere.modules import Center
 
-# Share of the normal samples that "auto" lets fall below the threshold.
-MOST_OUTSIDE = 0.1
-
 
 class HSC(BaseSemiSupervisedDetector):
     r"""Hypersphere classifier: normal samples near the center, a few anomalies far off.
@@ -313,7 +310,6 @@ class HSC(BaseSemiSupervisedDetector):
         return -self.net_.criterion_.evidence(output)
 
     def _auto_offset(self, scores, method):
-        most = float(np.quantile(scores, MOST_OUTSIDE, method=method))
-        if not self.diagnostics_["n_example_anomalies"]:
-            return most
-        return min(most, 0.0 - self.net_.criterion_.boundary)
+        has_boundary = self.diagnostics_["n_example_anomalies"] > 0
+        boundary = 0.0 - self.net_.criterion_.boundary if has_boundary else np.inf
+        return self._at_most(boundary, scores, method)

@@ -152,7 +152,7 @@ def _common_type(*types):
     return object if kinds <= {*"iu"} and common.kind == "f" else common
 
 
-def binary_labels(y, anomaly_label=None):
+def binary_labels(y, anomaly_label=None, *, required=False):
     """What labels say of each row: -1 anomaly, +1 normal, 0 nothing.
 
     Anomalies are the rows labelled `anomaly_label`. If that is None, they are those
@@ -170,6 +170,9 @@ def binary_labels(y, anomaly_label=None):
     anomaly_label : int, float, str or None, default=None
         Label of anomalies.
 
+    required : bool, default=False
+        Whether there must be anomalies.
+
     Returns
     -------
     ndarray of shape (n,) of int64
@@ -177,7 +180,7 @@ def binary_labels(y, anomaly_label=None):
     Raises
     ------
     ValueError
-        If labels are missing, or all rows are anomalies.
+        If labels are missing, or all rows are anomalies, or none is that is required.
 
     Warns
     -----
@@ -200,6 +203,12 @@ def binary_labels(y, anomaly_label=None):
         raise ValueError(
             f"y must hold samples that are not anomalies, got {len(y)} labels that all "
             f"are {wanted!r}. Add normal samples, or set anomaly_label."
+        )
+    if required and not is_anomaly.any():
+        raise ValueError(
+            "y must hold normal samples and anomalies, one of each at least, got "
+            f"{_listing(distinct)} and anomaly_label={anomaly_label!r}, so that none "
+            f"of n_samples={len(y)} is an anomaly. Label some, or set anomaly_label."
         )
     tells_normal = anomaly_label == -1 and {*distinct} == {0, 1}
     if not is_anomaly.any() and len(distinct) > 1 and not tells_normal:

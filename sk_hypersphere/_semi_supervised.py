@@ -19,6 +19,9 @@ from sk_hypersphere._skorch import Schedule
 LEAST_STEPS = {"rows": 50, "images": 150}
 LEARNING_RATES = {"rows": 5e-4, "images": 1e-3}
 
+# Share of the normal samples that "auto" lets fall below the threshold.
+MOST_OUTSIDE = 0.1
+
 # How often every anomaly is seen, if that takes longer, within so many epochs.
 PASSES = 5
 MOST_EPOCHS = 100
@@ -83,8 +86,8 @@ def with_anomalies(y, batch_size, random_state, *, ratio):
     return with_outliers(y, batch_size, random_state, ratio=ratio)
 
 
-class BaseSemiSupervisedDetector(BaseHypersphereDetector):
-    """A detector that learns from labels where there are some.
+class BaseExampleDetector(BaseHypersphereDetector):
+    """A detector that reads example anomalies from labels.
 
     Labels of its plan are -1 for example anomalies, 0 and +1 for other rows. The
     threshold counts the scores of the latter only.
@@ -93,24 +96,12 @@ class BaseSemiSupervisedDetector(BaseHypersphereDetector):
     _parameter_constraints: dict = {
         **BaseHypersphereDetector._parameter_constraints,
         "anomaly_label": [Interval(Real, None, None, closed="neither"), str, None],
-        "outlier_ratio": [Interval(Real, 0, None, closed="neither")],
-        "mix_anomalies": ["boolean", StrOptions({"auto"})],
         "calibration_fraction": [Interval(Real, 0, 1, closed="left")],
     }
 
-    def __init__(
-        self,
-        *,
-        anomaly_label,
-        outlier_ratio,
-        mix_anomalies,
-        calibration_fraction,
-        **params,
-    ):
+    def __init__(self, *, anomaly_label, calibration_fraction, **params):
         super().__init__(**params)
         self.anomaly_label = anomaly_label
-        self.outlier_ratio = outlier_ratio
-        self.mix_anomalies = mix_anomalies
         self.calibration_fraction = calibration_fraction
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -175,6 +166,42 @@ class BaseSemiSupervisedDetector(BaseHypersphereDetector):
         one_class = np.minimum(y, 0)  # whatever is known of the normal samples
         return self._hold_out(one_class, self.calibration_fraction, run)
 
+    def _calibrating(self, plan):
+        """Which samples place the threshold, and the kind of quantile for them."""
+        if len(plan.held_out):
+            # New samples are below this one as often as is asked for, on average, if
+            # there are more of them than the inverse of that share.
+            return plan.held_out, "weibull"
+        return np.flatnonzero(plan.y >= 0), "linear"
+
+    def _at_most(self, boundary, scores, method):
+        """A boundary as the threshold, or a lower one where too many are below it."""
+        most = float(np.quantile(scores, MOST_OUTSIDE, method=method))
+        return min(most, boundary)
+
+    def _keep(self, rows, plan):
+        self.calibration_indices_ = plan.held_out
+        self.diagnostics_["n_example_anomalies"] = int(np.sum(plan.y < 0))
+        scores = self._scores(rows.X)
+        self.diagnostics_["n_distinct_scores"] = len(np.unique(scores))
+        chosen, method = self._calibrating(plan)
+        self._set_offset(scores[chosen], method)
+
+
+class BaseSemiSupervisedDetector(BaseExampleDetector):
+    """A detector that learns from labels where there are some."""
+
+    _parameter_constraints: dict = {
+        **BaseExampleDetector._parameter_constraints,
+        "outlier_ratio": [Interval(Real, 0, None, closed="neither")],
+        "mix_anomalies": ["boolean", StrOptions({"auto"})],
+    }
+
+    def __init__(self, *, outlier_ratio, mix_anomalies, **params):
+        super().__init__(**params)
+        self.outlier_ratio = outlier_ratio
+        self.mix_anomalies = mix_anomalies
+
     def _make_plan(self, X, y, head, loss, held_out, *, without_anomalies):
         """What is trained, and for how long if that is "auto".
 
@@ -216,19 +243,3 @@ class BaseSemiSupervisedDetector(BaseHypersphereDetector):
             transform=transform,
             held_out=held_out,
         )
-
-    def _calibrating(self, plan):
-        """Which samples place the threshold, and the kind of quantile for them."""
-        if len(plan.held_out):
-            # New samples are below this one as often as is asked for, on average, if
-            # there are more of them than the inverse of that share.
-            return plan.held_out, "weibull"
-        return np.flatnonzero(plan.y >= 0), "linear"
-
-    def _keep(self, rows, plan):
-        self.calibration_indices_ = plan.held_out
-        self.diagnostics_["n_example_anomalies"] = int(np.sum(plan.y < 0))
-        scores = self._scores(rows.X)
-        self.diagnostics_["n_distinct_scores"] = len(np.unique(scores))
-        chosen, method = self._calibrating(plan)
-        self._set_offset(scores[chosen], method)

@@ -248,6 +248,7 @@ def train_net(
     weight_decay,
     sampler=shuffled,
     transform=None,
+    valid_sampler=None,
     callbacks=(),
     net_params=None,
 ):
@@ -276,6 +277,10 @@ def train_net(
 
     transform : callable, default=None
         Changes the samples of a batch; see `BatchIterator`.
+
+    valid_sampler : callable, default=None
+        The same as `sampler`, for samples that a split holds out for validation; None
+        goes through them in order.
 
     callbacks : sequence of skorch callbacks, default=()
 
@@ -309,6 +314,8 @@ def train_net(
             params["iterator_train__sampler"] = sampler
             params["iterator_train__transform"] = transform
         params["iterator_train__random_state"] = run.random_state
+    if params["iterator_valid"] is BatchIterator:
+        params.setdefault("iterator_valid__sampler", valid_sampler)
     if params["optimizer"] is torch.optim.Adam:
         params.setdefault("optimizer__fused", True)
     if weight_decay and "weight_decay" in signature(params["optimizer"]).parameters:

@@ -34,8 +34,7 @@ from sk_hypersphere.confidence import (
     energy,
     msp,
 )
-from sk_hypersphere.modules import Augmented, Hypersphere
-from sk_hypersphere.modules._augment import own_augment
+from sk_hypersphere.modules._augmented import with_augment
 from sk_hypersphere.preprocessing import GlobalContrastNormalizer
 
 # Principal components that samples are clustered in, without an embedder.
@@ -428,13 +427,8 @@ class SubclusterDetector(BaseHypersphereDetector):
             schedule=classifier_schedule(X, self.batch_size),
             y=y,
             held_out=self.calibration_indices_,
-            make_module=self._make_module(),
+            make_module=with_augment(self.augment),
         )
-
-    def _make_module(self):
-        if self.augment is None:
-            return Hypersphere
-        return partial(Augmented, augment=own_augment(self.augment))
 
     def _find_clusters(self, X, y, cluster_labels, run):
         """The sub-cluster of each sample, (n,), in 0..k-1."""

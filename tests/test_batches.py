@@ -1,5 +1,6 @@
 """Batches of rows, without a loader in between."""
 
+import tracemalloc
 from math import ceil
 
 import numpy as np
@@ -13,8 +14,10 @@ from sk_hypersphere._batches import (
     Rows,
     even_batches,
     evenly_spaced,
+    every_triplet,
     map_batches,
     mix_outliers,
+    random_triplets,
     rows_at_once,
     shuffled,
     with_outliers,
@@ -141,6 +144,155 @@ def test_labels_below_minus_1_are_those_of_outliers_too():
     y = np.array([0, -5, 1, -2])
     (batch,) = with_outliers(y, 8, np.random.RandomState(0), ratio=1)
     assert sorted(batch[:2]) == [0, 2] and sorted(batch[2:]) == [1, 3]
+
+
+# Triplets.
+
+
+def draw_triplets(y, n_steps, batch_size=64, seed=1):
+    """Positives and negatives of an epoch, (n_steps * batch_size,) each."""
+    random_state = np.random.RandomState(seed)
+    batches = [*random_triplets(y, batch_size, random_state, n_steps=n_steps)]
+    positives, negatives = zip(*(np.split(batch, 2) for batch in batches), strict=True)
+    return np.concatenate(positives), np.concatenate(negatives)
+
+
+@EVERY_MIXTURE
+@pytest.mark.parametrize("n_steps", [1, 5])
+def test_an_epoch_of_triplets_has_n_steps_batches(n_known, n_outliers, n_steps):
+    y = draw_labels(n_known, n_outliers)
+    batches = [*random_triplets(y, 7, np.random.RandomState(0), n_steps=n_steps)]
+    assert [batch.shape for batch in batches] == [(14,)] * n_steps
+    assert all(batch.min() >= 0 and batch.max() < len(y) for batch in batches)
+
+
+@EVERY_MIXTURE
+def test_positive_and_negative_are_of_different_kinds(n_known, n_outliers):
+    y = draw_labels(n_known, n_outliers)
+    positives, negatives = draw_triplets(y, n_steps=20)
+    assert ((y[positives] < 0) != (y[negatives] < 0)).all()
+
+
+@EVERY_MIXTURE
+def test_every_other_positive_is_a_normal_row(n_known, n_outliers):
+    y = draw_labels(n_known, n_outliers)
+    positives, _ = draw_triplets(y, n_steps=100)
+    deviation = np.sqrt(len(positives)) / 2
+    assert abs((y[positives] >= 0).sum() - len(positives) / 2) < 3 * deviation
+
+
+@pytest.mark.parametrize("side", [0, 1], ids=["positives", "negatives"])
+def test_rows_of_triplets_are_drawn_alike_often_again_and_again(side):
+    y = draw_labels(20, 5)
+    drawn = draw_triplets(y, n_steps=400)[side]
+    for kind in (np.flatnonzero(y >= 0), np.flatnonzero(y < 0)):
+        counts = np.bincount(drawn[np.isin(drawn, kind)], minlength=len(y))[kind]
+        expected = len(drawn) / 2 / len(kind)
+        assert (abs(counts - expected) < 4 * np.sqrt(expected)).all()
+        assert counts.std() > np.sqrt(expected) / 4  # but not in turn
+
+
+def test_every_pair_of_rows_of_two_kinds_is_drawn_alike_often():
+    y = np.array([0, -1, 1, -1, 0])
+    pairs, counts = np.unique(draw_triplets(y, n_steps=100), axis=1, return_counts=True)
+    assert pairs.shape == (2, 2 * 3 * 2)
+    expected = 6400 / 12
+    assert (abs(counts - expected) < 4 * np.sqrt(expected)).all()
+
+
+@pytest.mark.parametrize(("n_known", "n_outliers"), [(100, 1), (1, 100), (1, 1)])
+def test_a_single_row_of_a_kind_is_in_every_triplet(n_known, n_outliers):
+    y = draw_labels(n_known, n_outliers)
+    rare = np.flatnonzero((y < 0) == (n_outliers == 1))
+    positives, negatives = draw_triplets(y, n_steps=3)
+    assert (np.isin(positives, rare) | np.isin(negatives, rare)).all()
+
+
+@pytest.mark.parametrize(
+    "sampler", [lambda *args: random_triplets(*args, n_steps=2), every_triplet]
+)
+@pytest.mark.parametrize(
+    ("y", "shown"),
+    [
+        ([0, 1, 0], "3 normal samples and 0 anomalies"),
+        ([-1, -1], "0 normal samples and 2 anomalies"),
+        ([], "0 normal samples and 0 anomalies"),
+    ],
+)
+def test_triplets_of_one_kind_are_refused(sampler, y, shown):
+    labels = np.array(y, dtype=np.int64)
+    with pytest.raises(ValueError, match=f"{shown}.*stratified=True"):
+        next(sampler(labels, 8, np.random.RandomState(0)))
+
+
+def test_triplets_are_those_of_the_random_state_and_new_in_every_epoch():
+    y = draw_labels(50, 20)
+    first, again, other = (draw_triplets(y, 3, seed=seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+    random_state = np.random.RandomState(0)
+    epochs = [[*random_triplets(y, 8, random_state, n_steps=2)] for _ in range(2)]
+    assert not np.array_equal(*epochs)
+
+
+def test_triplets_leave_the_global_random_streams_alone():
+    def states():
+        return np.random.get_state()[1].copy(), torch.random.get_rng_state().clone()
+
+    before = states()
+    draw_triplets(draw_labels(50, 20), n_steps=3)
+    np.testing.assert_array_equal(before[0], states()[0])
+    assert torch.equal(before[1], states()[1])
+
+
+@pytest.mark.parametrize("sampler", ["random", "every"])
+def test_triplets_need_memory_in_proportion_to_the_rows_alone(sampler):
+    y = draw_labels(50_000, 50_000)
+    random_state = np.random.RandomState(0)
+    if sampler == "random":
+        batches = random_triplets(y, 128, random_state, n_steps=100)
+    else:
+        batches = every_triplet(y, 128, random_state)
+    tracemalloc.start()
+    try:
+        n_rows = sum(map(len, batches))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert n_rows >= 100 * 256
+    assert peak < 5 * y.nbytes
+
+
+@EVERY_MIXTURE
+@pytest.mark.parametrize("batch_size", [1, 2, 7, 64])
+def test_every_normal_row_is_once_a_positive_and_once_a_negative(
+    n_known, n_outliers, batch_size
+):
+    y = draw_labels(n_known, n_outliers)
+    batches = [*every_triplet(y, batch_size, None)]
+    assert max(map(len, batches)) <= 2 * (batch_size + batch_size % 2)
+    halves = [np.split(batch, 2) for batch in batches]
+    for side in zip(*halves, strict=True):
+        rows = np.concatenate(side)
+        np.testing.assert_array_equal(rows[y[rows] >= 0], np.flatnonzero(y >= 0))
+    for positives, negatives in halves:
+        assert ((y[positives] < 0) != (y[negatives] < 0)).all()
+
+
+def test_every_anomaly_is_among_all_triplets_as_often_as_any_other():
+    y = draw_labels(100, 30)
+    rows = np.concatenate([*every_triplet(y, 16, None)])
+    counts = np.bincount(rows, minlength=len(y))[y < 0]
+    assert counts.min() > 0 and counts.max() - counts.min() <= 2
+
+
+def test_all_triplets_are_the_same_ones_every_time():
+    y, random_state = draw_labels(100, 30), np.random.RandomState(0)
+    before = random_state.get_state()[1].copy()
+    first, second = ([*every_triplet(y, 16, random_state)] for _ in range(2))
+    for batch, again in zip(first, second, strict=True):
+        np.testing.assert_array_equal(batch, again)
+    np.testing.assert_array_equal(random_state.get_state()[1], before)
 
 
 # Rows.

@@ -315,6 +315,40 @@ def test_an_anomaly_label_as_a_number_among_texts_is_refused():
         binary_labels(np.array(["good", "-1"]), -1)
 
 
+# Anomalies that are required.
+
+
+@pytest.mark.parametrize(("y", "anomaly_label", "expected"), KNOWN)
+def test_required_anomalies_that_are_there_change_nothing(y, anomaly_label, expected):
+    assert binary_labels(y, anomaly_label, required=True).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("y", "anomaly_label", "shown"),
+    [
+        ([0, 0], None, "got 0 and anomaly_label=None, .* n_samples=2 is"),
+        ([7, 7, 7], None, "got 7 and anomaly_label=None, .* n_samples=3 is"),
+        ([False, False], None, "got False and anomaly_label=None"),
+        (["good", "good"], None, "got 'good' and anomaly_label=None"),
+        (["good", "bad"], None, "got 'good', 'bad' and anomaly_label=None"),
+        (["good", "bad"], "worse", "got 'good', 'bad' and anomaly_label='worse'"),
+        ([0, 1, 2], None, "got 0, 1, 2 and anomaly_label=None"),
+        ([*range(9)], None, r"got 0, 1, 2, 3, 4, \.\.\. and anomaly_label=None"),
+        ([0, 1], -1, "got 0, 1 and anomaly_label=-1"),
+        ([1, -1], 7, "got 1, -1 and anomaly_label=7"),
+    ],
+)
+def test_required_anomalies_that_are_not_there_are_an_error(y, anomaly_label, shown):
+    message = f"y must hold normal samples and anomalies, .*{shown}.*Label some, or set"
+    with pytest.raises(ValueError, match=message):  # and no warning beside it
+        binary_labels(y, anomaly_label, required=True)
+
+
+def test_normal_samples_are_required_too():
+    with pytest.raises(ValueError, match="y must hold samples that are not anomalies"):
+        binary_labels([-1, -1], required=True)
+
+
 def test_the_labels_given_are_left_as_they_were():
     y = np.array([0, 1, 0])
     labels = binary_labels(y)

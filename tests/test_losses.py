@@ -13,6 +13,7 @@ from sk_hypersphere.losses import (
     CACLoss,
     CenterLoss,
     DeepSADLoss,
+    EIDNLoss,
     FocalLoss,
     HSCLoss,
     IILoss,
@@ -220,7 +221,7 @@ BINARY = [
 
 LOSSES = [*DEEP_SVDD, *GENERALIZED, *II, *BINARY]
 # Losses of something else, which have tests of their own below.
-OTHERS = {"ISIFLoss", "ReconstructionLoss"}
+OTHERS = {"EIDNLoss", "ISIFLoss", "ReconstructionLoss"}
 
 EVERY_LOSS = pytest.mark.parametrize(
     ("loss", "formula", "outliers"),
@@ -928,6 +929,152 @@ def test_training_brings_views_together_and_spreads_samples():
     first, second = torch.nn.functional.normalize(z.detach()).chunk(2)
     cosines, same = first @ second.T, torch.eye(4, dtype=torch.bool)
     assert (cosines[same] > 0.95).all() and (cosines[~same] < 0).all()
+
+
+# The EIDN loss, of triplets.
+
+
+def eidn(margin):
+    def formula(sq_distances, y):
+        m, costs = len(y) // 2, []
+        for i in range(m):
+            is_anomaly, is_other = y[i] < 0, y[i + m] < 0
+            if is_anomaly != is_other:
+                positive, negative = sq_distances[i], sq_distances[i + m]
+                anchor = 1 if is_anomaly else 0
+                costs.append(max(0.0, positive[anchor] - negative[anchor] + margin))
+        return mean(costs)
+
+    return formula
+
+
+def draw_triplets(m, dtype=torch.float64):
+    """Squared distances to both centers of m triplets, (2 m, 2), and labels."""
+    rng = np.random.RandomState(0)
+    sq_distances = torch.from_numpy(rng.gamma(2.0, size=(2 * m, 2))).to(dtype)
+    is_anomaly = rng.rand(m) < 0.5
+    y = np.where(np.r_[is_anomaly, ~is_anomaly], -1, rng.randint(0, 2, 2 * m))
+    return sq_distances, torch.from_numpy(y)
+
+
+EVERY_MARGIN = pytest.mark.parametrize("margin", [0.0, 0.2, 3.0])
+
+
+@EVERY_MARGIN
+@pytest.mark.parametrize("m", [1, 2, 50])
+def test_the_eidn_loss_is_its_formula(margin, m):
+    sq_distances, y = draw_triplets(m)
+    expected = eidn(margin)(sq_distances.tolist(), y.tolist())
+    assert EIDNLoss(margin)(sq_distances, y).item() == pytest.approx(
+        expected, rel=1e-12
+    )
+
+
+@EVERY_MARGIN
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 40, 41])
+def test_batches_of_any_make_are_pairs_of_rows_of_different_kinds(margin, n):
+    sq_distances, y = draw(0, n, labels=(-1, 0, 1), n_outputs=2)
+    value = EIDNLoss(margin)(sq_distances.requires_grad_(), y)
+    value.backward()
+    expected = eidn(margin)(sq_distances.tolist(), y.tolist())
+    assert value.item() == pytest.approx(expected, rel=1e-12)
+    assert sq_distances.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("y", [[0, 0], [-1, -1], [0, 1, 1, 0], [-1, 0, -1, 1]])
+def test_two_rows_of_the_same_kind_are_no_triplet(y):
+    sq_distances = draw(0, len(y), n_outputs=2)[0].requires_grad_()
+    value = EIDNLoss(9.0)(sq_distances, torch.tensor(y))
+    value.backward()
+    assert value == 0 and (sq_distances.grad == 0).all()
+
+
+def test_the_eidn_loss_has_the_golden_values():
+    positives = [[0.1, 0.2], [0.9, 0.8], [0.4, 0.4]]
+    negatives = [[0.5, 0.6], [0.3, 0.2], [0.1, 0.0]]
+    centers = [[0.0, 0.0], [1.0, 1.0]]
+    sq_distances = sq_distances_between([*positives, *negatives], centers)
+    y = torch.tensor([0, -1, 0, -1, 0, -1])
+    for i, expected in enumerate([0.0, 0.0, 0.51]):
+        triplet = [i, i + 3]
+        value = EIDNLoss(0.2)(sq_distances[triplet], y[triplet]).item()
+        assert value == pytest.approx(expected, abs=1e-15)
+    value = EIDNLoss(0.2)(sq_distances, y).item()
+    assert value == pytest.approx(0.51 / 3, rel=1e-14)
+
+
+@EVERY_MARGIN
+def test_the_order_of_triplets_does_not_matter(margin):
+    sq_distances, y = draw_triplets(12)
+    order = torch.from_numpy(np.random.RandomState(1).permutation(12))
+    order = torch.cat([order, order + 12])
+    loss = EIDNLoss(margin)
+    torch.testing.assert_close(
+        loss(sq_distances[order], y[order]), loss(sq_distances, y)
+    )
+
+
+def test_repeated_triplets_leave_the_eidn_loss_as_it_is():
+    sq_distances, y = draw_triplets(12)
+    repeated = sq_distances.repeat_interleave(3, dim=0), y.repeat_interleave(3)
+    torch.testing.assert_close(EIDNLoss()(*repeated), EIDNLoss()(sq_distances, y))
+
+
+@EVERY_MARGIN
+def test_gradients_of_the_eidn_loss_are_those_of_finite_differences(margin):
+    sq_distances, y = draw_triplets(12)
+    assert torch.autograd.gradcheck(
+        lambda d: EIDNLoss(margin)(d, y), sq_distances.requires_grad_()
+    )
+
+
+def test_the_gradient_of_the_eidn_loss_is_finite_at_distance_0():
+    y = torch.tensor([0, -1, -1, 1])
+    sq_distances = torch.zeros(4, 2, requires_grad=True)
+    value = EIDNLoss(0.2)(sq_distances, y)
+    value.backward()
+    assert value.item() == pytest.approx(0.2)
+    assert sq_distances.grad.isfinite().all()
+
+
+@pytest.mark.parametrize(("label", "anchor"), [(0, 0), (1, 0), (-1, 1), (-7, 1)])
+def test_the_positive_is_pulled_to_its_center_and_the_negative_pushed(label, anchor):
+    other = 0 if label < 0 else -1
+    sq_distances = torch.tensor([[0.5, 0.6], [0.6, 0.5]], requires_grad=True)
+    EIDNLoss(0.2)(sq_distances, torch.tensor([label, other])).backward()
+    expected = torch.zeros(2, 2)
+    expected[:, anchor] = torch.tensor([1.0, -1.0])
+    assert torch.equal(sq_distances.grad, expected)
+
+
+@pytest.mark.parametrize(("gap", "gradient"), [(0.19, 1.0), (0.21, 0.0)])
+def test_a_triplet_beyond_the_margin_is_left_alone(gap, gradient):
+    sq_distances = torch.tensor([[0.5, 9.0], [0.5 + gap, 9.0]], requires_grad=True)
+    EIDNLoss(0.2)(sq_distances, torch.tensor([0, -1])).backward()
+    assert sq_distances.grad[:, 0].tolist() == [gradient, -gradient]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_type_of_squared_distances_is_kept(dtype):
+    assert EIDNLoss()(*draw_triplets(5, dtype)).dtype == dtype
+
+
+def test_the_eidn_loss_has_no_parameters_to_train():
+    assert [*EIDNLoss().parameters()] == []
+
+
+def test_training_on_triplets_brings_each_kind_nearer_to_its_center():
+    z = torch.tensor([[0.9, 1.2], [0.1, -0.2]], requires_grad=True)  # the wrong way
+    centers, y = torch.tensor([[0.0, 0.0], [1.0, 1.0]]), torch.tensor([0, -1])
+    optimizer = torch.optim.SGD([z], lr=0.1)
+    for _ in range(100):
+        optimizer.zero_grad()
+        sq_distances = (z[:, None] - centers).square().sum(dim=2)
+        both_ways = torch.cat([sq_distances, sq_distances.flip(0)])
+        EIDNLoss(0.2)(both_ways, torch.cat([y, y.flip(0)])).backward()
+        optimizer.step()
+    normal, anomaly = (z.detach()[:, None] - centers).square().sum(dim=2)
+    assert normal[0] < normal[1] and anomaly[1] < anomaly[0]
 
 
 # Reconstruction.

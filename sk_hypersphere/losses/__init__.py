@@ -10,6 +10,7 @@ from sk_hypersphere.losses._cac import CACLoss
 from sk_hypersphere.losses._center import CenterLoss
 from sk_hypersphere.losses._deep_sad import DeepSADLoss
 from sk_hypersphere.losses._deep_svdd import OneClassLoss, SoftBoundaryLoss
+from sk_hypersphere.losses._eidn import EIDNLoss
 from sk_hypersphere.losses._hsc import FocalLoss, HSCLoss
 from sk_hypersphere.losses._ii import IILoss
 from sk_hypersphere.losses._isif import ISIFLoss
@@ -20,6 +21,7 @@ __all__ = [
     "CACLoss",
     "CenterLoss",
     "DeepSADLoss",
+    "EIDNLoss",
     "FocalLoss",
     "HSCLoss",
     "IILoss",

@@ -1,10 +1,11 @@
 """Changed samples in training."""
 
 from collections.abc import Callable
+from functools import partial
 
 from torch import Tensor, nn
 
-from sk_hypersphere.modules._augment import augmented
+from sk_hypersphere.modules._augment import augmented, own_augment
 from sk_hypersphere.modules._hypersphere import Hypersphere
 
 
@@ -43,3 +44,10 @@ class Augmented(Hypersphere):
         if self.training:
             x = augmented(x.clone(), self.augment)
         return super().forward(x)
+
+
+def with_augment(augment: Callable | None) -> Callable[..., Hypersphere]:
+    """What puts a module together that changes samples in training; None does not."""
+    if augment is None:
+        return Hypersphere
+    return partial(Augmented, augment=own_augment(augment))

@@ -1,0 +1,338 @@
+"""EIDN: normal samples to the origin, anomalies to the one-vector."""
+
+from functools import partial
+from math import ceil, sqrt
+from numbers import Integral, Real
+
+import torch
+from sklearn.base import _fit_context
+from sklearn.utils import check_consistent_length
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._tags import ClassifierTags
+
+from sk_hypersphere._base import Plan
+from sk_hypersphere._batches import every_triplet, random_triplets
+from sk_hypersphere._labels import binary_labels
+from sk_hypersphere._semi_supervised import BaseExampleDetector
+from sk_hypersphere._skorch import Schedule
+from sk_hypersphere.losses import EIDNLoss
+from sk_hypersphere.modules import Centers
+from sk_hypersphere.modules._augmented import with_augment
+
+
+class EIDNEmbedder(BaseExampleDetector):
+    r"""Enforced isolation: normal samples near the origin, anomalies near the ones.
+
+    An encoder :math:`f` learns from example anomalies to map normal samples to the
+    origin :math:`\mathbf{0}` and anomalies to the vector of ones :math:`\mathbf{1}`.
+    It is a supervised reduction of dimension, to put in front of a classic detector,
+    and a detector itself: a sample scores
+
+    .. math::
+
+        s(x) = -\frac{\mathbf{1}^\top f(x)}{\sqrt{p}}
+
+    where :math:`p` is the number of components: minus the projection of its embedding
+    on the direction from normal to abnormal, lower the more abnormal. Training
+    minimizes :class:`~sk_hypersphere.losses.EIDNLoss` over random triplets of a center,
+    a sample that belongs to it and one that belongs to the other. Both are drawn from
+    all samples of their kind, so that a single anomaly will do; triplets are never held
+    in memory, only the indices of a batch.
+
+    In a pipeline, classic detectors would learn from anomalies too.
+    :class:`FitOnNormal` leaves them out:
+    ``make_pipeline(EIDNEmbedder(), FitOnNormal(IsolationForest()))``.
+
+    Rows should be scaled, for example by
+    :class:`~sklearn.preprocessing.StandardScaler`.
+
+    Parameters
+    ----------
+    n_components : int or "auto", default=2
+        Size of the embedding p, for encoders built at fit. "auto" is the default of the
+        encoder.
+
+    margin : float, default=0.2
+        By how much a sample shall be closer to its own center than one of the other
+        kind, at least 0, in squared units of the embedding; the centers are
+        :math:`p` apart. What is told by that much no longer counts.
+
+    steps_per_epoch : int, default=None
+        Batches in an epoch, whose triplets are drawn anew. None is as many as draw
+        every sample about once, but at most 100.
+
+    scorer : {"projection", "norm"}, default="projection"
+        What scores: the projection as above, or minus the distance from the origin,
+        :math:`-\lVert f(x) \rVert`. It changes no weight. The distance knows what is
+        far from both centers, but the loss keeps no sample at the origin once it is
+        closer to it than anomalies are.
+
+    augment : callable, default=None
+        Changes samples in training: ``augment(batch)`` returns a changed copy of a
+        float32 tensor, (m, n_features) or (m, channels, height, width), of the same
+        shape, for example :class:`~sk_hypersphere.modules.AugmentImages`. A module is
+        copied, never trained. With few anomalies nothing helps more, if the changes
+        leave normal what is normal.
+
+    anomaly_label : int, float, str or None, default=None
+        Label of the anomalies in `y`. None means -1 if there are any -1, else the
+        larger of exactly two numbers: +1 and -1, 0 and 1, False and True all mean what
+        they usually mean. All other samples are taken for normal. Texts need to be
+        named here. Meta-estimators that encode labels (bagging, stacking, calibration)
+        turn +1 and -1 over: give them 0 and 1. For ``scoring="roc_auc"`` give +1 and
+        -1: decisions are the higher the more normal.
+
+    calibration_fraction : float, default=0.1
+        Share of the normal samples, rounded down, that is not trained on but places
+        `offset_`, in [0, 1). What was trained on scores higher than what is new: with
+        0, where training samples place it, most new samples may fall outside. Of m
+        samples held out, 1 / (m + 1) of what is new is outside at least; of fewer than
+        10 none is held out. `warm_start` holds the same samples out again.
+
+    contamination : float or "auto", default="auto"
+        Fraction of new normal samples that `predict` is expected to call anomalies, in
+        (0, 0.5], judged by the samples held out. It moves `offset_` only. "auto" is
+        half way from the origin to the ones, or as 0.1 where that would leave more
+        outside.
+
+    encoder : nn.Module, class, callable or None, default=None
+        Maps a batch of samples to embeddings, (n_samples, n_components). A module is
+        copied, never trained itself; a class or callable is called as
+        ``encoder(input_shape, n_components, **encoder_params)``. None is
+        :class:`~sk_hypersphere.modules.MLP` for rows and
+        :class:`~sk_hypersphere.modules.ConvNet` for images.
+
+    max_epochs : int or "auto", default="auto"
+        Epochs of training. "auto" is as many as have 500 batches.
+
+    batch_size : int, default=128
+        Number of triplets in a training batch, which has two samples of each.
+
+    lr : float or "auto", default="auto"
+        Learning rate of Adam. "auto" is 1e-3, and 1e-4 for the last 30 % of the epochs.
+        A number is kept throughout, unless a callback changes it.
+
+    weight_decay : float, default=1e-6
+        L2 penalty of the weights, at least 0.
+
+    encoder_params : dict, default=None
+        Further parameters of the encoder; each is also ``encoder__NAME``.
+
+    net_params : dict, default=None
+        Parameters of the skorch net that replace ours; each is also ``net__NAME``.
+        ``set_params(net__train_split=ValidSplit(5, stratified=True))`` keeps both kinds
+        of samples in the part that early stopping looks at. Another ``iterator_train``
+        makes its own batches: of m samples, number i and number i + m / 2 are a
+        triplet if they are of different kinds.
+
+    callbacks : list of skorch callbacks, default=None
+        Called in training. They are copied.
+
+    device : str or torch.device, default="auto"
+        Where to compute. "auto" is CUDA where there is one, else the CPU.
+
+    warm_start : bool, default=False
+        If True, another `fit` goes on with the encoder of the last.
+
+    verbose : int, default=0
+        1 shows one progress bar for the whole fit with the loss on it.
+
+    random_state : int, RandomState instance or None, default=None
+        Seeds weights, triplets, augmentation and dropout, at fit. An int gives the same
+        bits every time, with the same number of torch threads: gradients may be summed
+        in that many parts.
+
+    Attributes
+    ----------
+    centers_ : ndarray of shape (2, n_components)
+        The origin and the vector of ones.
+
+    offset_ : float
+        Threshold: ``decision_function = score_samples - offset_``.
+
+    calibration_indices_ : ndarray of shape (n_calibration_samples,)
+        Which of the samples given to `fit` were held out to place the threshold.
+
+    net_ : skorch.NeuralNet
+        The fitted net; ``net_.history`` has the loss of each epoch.
+
+    n_iter_ : int
+        Epochs of training.
+
+    diagnostics_ : dict
+        "initial_embedding_variance" and "embedding_variance", before and after
+        training, in squared units; "collapsed_components", the share of components
+        whose variance fell to a millionth; "n_example_anomalies", how many samples were
+        taken for such; "n_distinct_scores" of the training samples.
+
+    input_shape_ : tuple of int
+        Shape of one sample.
+
+    n_features_in_ : int
+        Number of features; for images, of channels.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where the training data had names.
+
+    See Also
+    --------
+    FitOnNormal : A detector behind this embedding that learns from normal samples only.
+    HSC : A detector with one center, which anomalies are kept from.
+
+    References
+    ----------
+    .. [1] D. Lappas, V. Argyriou and D. Makris. "Enforced Isolation Deep Network For
+       Anomaly Detection In Images".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.ensemble import IsolationForest
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sk_hypersphere import EIDNEmbedder, FitOnNormal
+    >>> rng = np.random.default_rng(0)
+    >>> normal, anomalies = rng.normal(0, 1, (300, 2)), rng.normal([6, 0], 1, (8, 2))
+    >>> X, y = np.r_[normal, anomalies], np.repeat([1, -1], [300, 8])
+    >>> embedder = EIDNEmbedder(random_state=0).fit(X, y)
+    >>> embedder.predict([[0, 0], [6, 0]])
+    array([ 1, -1])
+    >>> forest = FitOnNormal(IsolationForest(random_state=0))
+    >>> detector = make_pipeline(EIDNEmbedder(random_state=0), forest).fit(X, y)
+    >>> detector.predict([[0, 0], [6, 0]])
+    array([ 1, -1])
+    """
+
+    _parameter_constraints: dict = {
+        **BaseExampleDetector._parameter_constraints,
+        "margin": [Interval(Real, 0, None, closed="left")],
+        "steps_per_epoch": [Interval(Integral, 1, None, closed="left"), None],
+        "scorer": [StrOptions({"projection", "norm"})],
+        "augment": [callable, None],
+    }
+
+    def __init__(
+        self,
+        n_components=2,
+        margin=0.2,
+        steps_per_epoch=None,
+        *,
+        scorer="projection",
+        augment=None,
+        anomaly_label=None,
+        calibration_fraction=0.1,
+        contamination="auto",
+        encoder=None,
+        max_epochs="auto",
+        batch_size=128,
+        lr="auto",
+        weight_decay=1e-6,
+        encoder_params=None,
+        net_params=None,
+        callbacks=None,
+        device="auto",
+        warm_start=False,
+        verbose=0,
+        random_state=None,
+    ):
+        super().__init__(
+            anomaly_label=anomaly_label,
+            calibration_fraction=calibration_fraction,
+            contamination=contamination,
+            encoder=encoder,
+            n_components=n_components,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            lr=lr,
+            weight_decay=weight_decay,
+            encoder_params=encoder_params,
+            net_params=net_params,
+            callbacks=callbacks,
+            device=device,
+            warm_start=warm_start,
+            verbose=verbose,
+            random_state=random_state,
+        )
+        self.margin = margin
+        self.steps_per_epoch = steps_per_epoch
+        self.scorer = scorer
+        self.augment = augment
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y):
+        """Learn the encoder.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or \
+                (n_samples, channels, height, width)
+            Training samples: float, or uint8, which is cast to float batch by batch.
+
+        y : array-like of shape (n_samples,)
+            Labels, whose meaning `anomaly_label` explains.
+
+        Returns
+        -------
+        self : object
+            The fitted embedder.
+
+        Raises
+        ------
+        NonFiniteLossError
+            If the loss becomes infinite or NaN.
+
+        ValueError
+            If the labels do not name both normal samples and anomalies, or `augment`
+            returns something else than a batch of the same shape.
+        """
+        return self._fit(X, y)
+
+    def _check_y(self, X, y):
+        if y is None:
+            raise ValueError(
+                f"This {type(self).__name__} estimator requires y to be passed, but "
+                "the target y is None. Say which samples are anomalies."
+            )
+        check_consistent_length(X, y)
+        return binary_labels(y, self.anomaly_label, required=True)
+
+    def _plan(self, encoder, head, X, y, run):
+        held_out = self._draw_calibration(y, run)
+        n_steps = self.steps_per_epoch
+        if n_steps is None:
+            n_steps = min(ceil((len(X) - len(held_out)) / (2 * self.batch_size)), 100)
+        origin = torch.zeros(1, self._n_features_out)
+        return Plan(
+            head=Centers(torch.cat([origin, origin + 1])),
+            loss=EIDNLoss(self.margin),
+            schedule=Schedule(ceil(500 / n_steps), lr=1e-3, lowers=True),
+            y=y,
+            sampler=partial(random_triplets, n_steps=n_steps),
+            valid_sampler=every_triplet,
+            held_out=held_out,
+            make_module=with_augment(self.augment),
+        )
+
+    def _keep(self, rows, plan):
+        self.centers_ = plan.head.centers.numpy(force=True).copy()
+        self._scored_by = self.scorer  # that which offset_ belongs to
+        super()._keep(rows, plan)
+
+    def _score(self, output):
+        to_origin, to_ones = output.unbind(dim=1)  # (m, 2) -> (m,), (m,)
+        if self._scored_by == "norm":
+            return -to_origin.sqrt()
+        n = self._n_features_out
+        return (to_ones - to_origin - n) / (2 * sqrt(n))
+
+    def _auto_offset(self, scores, method):
+        return self._at_most(-sqrt(self._n_features_out) / 2, scores, method)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.classifier_tags = ClassifierTags(multi_class=False)
+        # scikit-learn's scorers want an outlier detector; its checks fit such without
+        # labels, which this is not possible with.
+        if not hasattr(self, "offset_"):
+            tags.estimator_type = None
+        return tags

@@ -1,0 +1,213 @@
+"""A detector that takes labels and learns from the normal samples only."""
+
+from numbers import Real
+
+import numpy as np
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, _fit_context, clone
+from sklearn.utils import _safe_indexing, get_tags, indexable
+from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from sk_hypersphere._labels import binary_labels
+
+
+def _estimator_has(name):
+    """Whether the estimator has an attribute; it is fitted, if anything is."""
+
+    def check(self):
+        getattr(getattr(self, "estimator_", self.estimator), name)
+        return True
+
+    return check
+
+
+class FitOnNormal(MetaEstimatorMixin, BaseEstimator):
+    r"""Fit a detector on the samples that are not labelled as anomalies.
+
+    Detectors of scikit-learn ignore labels, and in a pipeline learn from all samples,
+    example anomalies among them. This is a step that leaves these out:
+    ``make_pipeline(EIDNEmbedder(), FitOnNormal(IsolationForest()))`` embeds with the
+    help of labels, and tells what normal embeddings look like by those of normal
+    samples. Labels matter to `fit` only; all else is the detector's.
+
+    Parameters
+    ----------
+    estimator : object
+        The detector, or whatever else has `fit`. A copy is fitted.
+
+    anomaly_label : int, float, str or None, default=None
+        Label of the example anomalies in `y`. None means -1 if there are any -1, else
+        the larger of exactly two numbers: +1 and -1, 0 and 1, False and True all mean
+        what they usually mean. Texts need to be named here. Labels that do not fit are
+        not used, and a warning says so.
+
+    Attributes
+    ----------
+    estimator_ : object
+        The fitted copy.
+
+    offset_ : float
+        The threshold of the detector, where it has one.
+
+    n_features_in_ : int
+        Number of features, where the detector tells.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where the training data had names.
+
+    See Also
+    --------
+    EIDNEmbedder : An embedding that is learned with example anomalies.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.neighbors import LocalOutlierFactor
+    >>> from sk_hypersphere import FitOnNormal
+    >>> X = np.r_[np.linspace(0, 1, 50), np.full(50, 5.0)][:, None]
+    >>> y = np.repeat([1, -1], 50)
+    >>> detector = FitOnNormal(LocalOutlierFactor(novelty=True)).fit(X, y)
+    >>> detector.predict([[0.5], [5.0]])
+    array([ 1, -1])
+    """
+
+    _parameter_constraints: dict = {
+        "estimator": [HasMethods("fit")],
+        "anomaly_label": [Interval(Real, None, None, closed="neither"), str, None],
+    }
+
+    def __init__(self, estimator, *, anomaly_label=None):
+        self.estimator = estimator
+        self.anomaly_label = anomaly_label
+
+    # The detector validates its own parameters.
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None):
+        """Fit the detector.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Training samples of any kind that the detector takes.
+
+        y : array-like of shape (n_samples,), default=None
+            Labels, whose meaning `anomaly_label` explains. None: there are no
+            anomalies.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If labels are missing, or all samples are anomalies.
+
+        Warns
+        -----
+        SupervisionWarning
+            If the labels do not say which samples are anomalies.
+        """
+        X, y = indexable(X, y)
+        if y is not None:
+            labels = binary_labels(y, self.anomaly_label)
+            if np.any(labels < 0):
+                X = _safe_indexing(X, np.flatnonzero(labels >= 0))
+        self.estimator_ = clone(self.estimator).fit(X)
+        return self
+
+    @available_if(_estimator_has("predict"))
+    def fit_predict(self, X, y=None):
+        """Fit the detector, and say which training samples are anomalies.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Training samples.
+
+        y : array-like of shape (n_samples,), default=None
+            Labels, as in `fit`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            -1 for anomalies, +1 for the rest.
+        """
+        return self.fit(X, y).predict(X)
+
+    @available_if(_estimator_has("predict"))
+    def predict(self, X):
+        """Say which samples are anomalies.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Samples.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            -1 for anomalies, +1 for the rest.
+        """
+        check_is_fitted(self)
+        return self.estimator_.predict(X)
+
+    @available_if(_estimator_has("score_samples"))
+    def score_samples(self, X):
+        """Score samples: the lower, the more abnormal.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Samples.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            What the detector gives them.
+        """
+        check_is_fitted(self)
+        return self.estimator_.score_samples(X)
+
+    @available_if(_estimator_has("decision_function"))
+    def decision_function(self, X):
+        """Score samples relative to the threshold: below 0 for anomalies.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Samples.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            What the detector gives them.
+        """
+        check_is_fitted(self)
+        return self.estimator_.decision_function(X)
+
+    @property
+    def offset_(self):
+        return self._of_fitted("offset_")
+
+    @property
+    def n_features_in_(self):
+        return self._of_fitted("n_features_in_")
+
+    @property
+    def feature_names_in_(self):
+        return self._of_fitted("feature_names_in_")
+
+    def _of_fitted(self, name):
+        if not hasattr(self, "estimator_"):
+            raise AttributeError(f"{type(self).__name__} has {name} after fit only.")
+        return getattr(self.estimator_, name)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        inner = get_tags(self.estimator)
+        tags.estimator_type = inner.estimator_type
+        tags.input_tags = inner.input_tags
+        return tags

@@ -108,6 +108,10 @@ class BaseHypersphere(
         "random_state": ["random_state"],
     }
 
+    # What `encoder` is if it is None.
+    _row_encoder = MLP
+    _image_encoder = ConvNet
+
     def __init__(
         self,
         *,
@@ -278,7 +282,7 @@ class BaseHypersphere(
             return encoder
         make = self.encoder
         if make is None:
-            make = MLP if X.ndim == 2 else ConvNet
+            make = self._row_encoder if X.ndim == 2 else self._image_encoder
         return make(tuple(X.shape[1:]), self._embedding_size(make), **params)
 
     def _validate(self, X, *, reset):

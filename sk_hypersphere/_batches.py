@@ -271,27 +271,24 @@ def random_triplets(y, batch_size, random_state, *, n_steps):
     n_steps : int
         Number of batches.
 
-    Yields
-    ------
-    ndarray of shape (2 * batch_size,)
-        Indices of the rows of one batch.
+    Returns
+    -------
+    ndarray of shape (n_steps, 2 * batch_size)
+        Indices of the rows of each batch.
 
     Raises
     ------
     ValueError
         If there are no anomalies, or no other rows.
     """
-    normal, anomalies = both_kinds(y)
-    for _ in range(n_steps):
-        pairs = np.stack(
-            [
-                kind[random_state.randint(len(kind), size=batch_size)]
-                for kind in (normal, anomalies)
-            ]
-        )  # (2, batch_size)
-        turned = random_state.random_sample(batch_size) < 0.5
-        pairs[:, turned] = pairs[::-1, turned]
-        yield pairs.ravel()
+    size = n_steps, batch_size
+    normal, anomalies = (
+        kind[random_state.randint(len(kind), size=size)] for kind in both_kinds(y)
+    )
+    is_turned = random_state.random_sample(size) < 0.5
+    positives = np.where(is_turned, anomalies, normal)
+    negatives = np.where(is_turned, normal, anomalies)
+    return np.concatenate([positives, negatives], axis=1)
 
 
 def every_triplet(y, batch_size, random_state):

@@ -4,7 +4,7 @@ from functools import partial
 from math import ceil, sqrt
 from numbers import Integral, Real
 
-import torch
+import numpy as np
 from sklearn.base import _fit_context
 from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -16,8 +16,16 @@ from sk_hypersphere._labels import binary_labels
 from sk_hypersphere._semi_supervised import BaseExampleDetector
 from sk_hypersphere._skorch import Schedule
 from sk_hypersphere.losses import EIDNLoss
-from sk_hypersphere.modules import Centers
+from sk_hypersphere.modules import DropoutConvNet, OriginAndOnes
 from sk_hypersphere.modules._augmented import with_augment
+
+MOST_STEPS_PER_EPOCH = 50
+
+# How many batches are enough for a few anomalies, with which learning rate; and how
+# often every anomaly is seen, if that takes longer.
+LEAST_STEPS = {"rows": 50, "images": 500}
+LEARNING_RATES = {"rows": 5e-4, "images": 2e-3}
+PASSES = 5
 
 
 class EIDNEmbedder(BaseExampleDetector):
@@ -52,14 +60,21 @@ class EIDNEmbedder(BaseExampleDetector):
         Size of the embedding p, for encoders built at fit. "auto" is the default of the
         encoder.
 
-    margin : float, default=0.2
+    margin : float or "auto", default="auto"
         By how much a sample shall be closer to its own center than one of the other
-        kind, at least 0, in squared units of the embedding; the centers are
-        :math:`p` apart. What is told by that much no longer counts.
+        kind, at least 0, in squared units of the embedding. What is told by that much
+        no longer counts. "auto" is the squared distance between the centers, p; the
+        published 0.2 suits ``scorer="norm"``.
 
     steps_per_epoch : int, default=None
-        Batches in an epoch, whose triplets are drawn anew. None is as many as draw
-        every sample about once, but at most 100.
+        Batches in an epoch, which are drawn anew. None is as many as draw so many
+        samples as there are, but at most 50.
+
+    triplets : {"all", "random"}, default="all"
+        "random" is what was published: in each batch a fair coin says for each of
+        `batch_size` triplets which kind is positive. "all" are all that can be made of
+        the samples of the batch, with either kind: the same on average, with less
+        noise.
 
     scorer : {"projection", "norm"}, default="projection"
         What scores: the projection as above, or minus the distance from the origin,
@@ -100,17 +115,20 @@ class EIDNEmbedder(BaseExampleDetector):
         copied, never trained itself; a class or callable is called as
         ``encoder(input_shape, n_components, **encoder_params)``. None is
         :class:`~sk_hypersphere.modules.MLP` for rows and
-        :class:`~sk_hypersphere.modules.ConvNet` for images.
+        :class:`~sk_hypersphere.modules.DropoutConvNet` for images.
 
     max_epochs : int or "auto", default="auto"
-        Epochs of training. "auto" is as many as have 500 batches.
+        Epochs of training. "auto" is as many as have 50 batches, or 500 of images; if
+        that does not show every anomaly 5 times on average, as many as do; and twice as
+        many with `augment`.
 
-    batch_size : int, default=128
-        Number of triplets in a training batch, which has two samples of each.
+    batch_size : int, default=64
+        Number of normal samples in a training batch, which has as many anomalies.
 
     lr : float or "auto", default="auto"
-        Learning rate of Adam. "auto" is 1e-3, and 1e-4 for the last 30 % of the epochs.
-        A number is kept throughout, unless a callback changes it.
+        Learning rate of Adam. "auto" is 5e-4, or 2e-3 for images, and a tenth of that
+        for the last 30 % of the epochs. A number is kept throughout, unless a callback
+        changes it.
 
     weight_decay : float, default=1e-6
         L2 penalty of the weights, at least 0.
@@ -204,18 +222,21 @@ class EIDNEmbedder(BaseExampleDetector):
 
     _parameter_constraints: dict = {
         **BaseExampleDetector._parameter_constraints,
-        "margin": [Interval(Real, 0, None, closed="left")],
+        "margin": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "steps_per_epoch": [Interval(Integral, 1, None, closed="left"), None],
+        "triplets": [StrOptions({"all", "random"})],
         "scorer": [StrOptions({"projection", "norm"})],
         "augment": [callable, None],
     }
+    _image_encoder = DropoutConvNet
 
     def __init__(
         self,
         n_components=2,
-        margin=0.2,
+        margin="auto",
         steps_per_epoch=None,
         *,
+        triplets="all",
         scorer="projection",
         augment=None,
         anomaly_label=None,
@@ -223,7 +244,7 @@ class EIDNEmbedder(BaseExampleDetector):
         contamination="auto",
         encoder=None,
         max_epochs="auto",
-        batch_size=128,
+        batch_size=64,
         lr="auto",
         weight_decay=1e-6,
         encoder_params=None,
@@ -254,6 +275,7 @@ class EIDNEmbedder(BaseExampleDetector):
         )
         self.margin = margin
         self.steps_per_epoch = steps_per_epoch
+        self.triplets = triplets
         self.scorer = scorer
         self.augment = augment
 
@@ -299,18 +321,27 @@ class EIDNEmbedder(BaseExampleDetector):
         held_out = self._draw_calibration(y, run)
         n_steps = self.steps_per_epoch
         if n_steps is None:
-            n_steps = min(ceil((len(X) - len(held_out)) / (2 * self.batch_size)), 100)
-        origin = torch.zeros(1, self._n_features_out)
+            n_batches = ceil((len(X) - len(held_out)) / (2 * self.batch_size))
+            n_steps = min(n_batches, MOST_STEPS_PER_EPOCH)
         return Plan(
-            head=Centers(torch.cat([origin, origin + 1])),
-            loss=EIDNLoss(self.margin),
-            schedule=Schedule(ceil(500 / n_steps), lr=1e-3, lowers=True),
+            head=OriginAndOnes(self._n_features_out),
+            loss=EIDNLoss(self._auto("margin", self._n_features_out), self.triplets),
+            schedule=self._schedule(X, y, n_steps),
             y=y,
             sampler=partial(random_triplets, n_steps=n_steps),
             valid_sampler=every_triplet,
             held_out=held_out,
             make_module=with_augment(self.augment),
         )
+
+    def _schedule(self, X, y, n_steps):
+        kind = "rows" if X.ndim == 2 else "images"
+        for_all = PASSES * np.sum(y < 0) / self.batch_size
+        total = max(LEAST_STEPS[kind], for_all)
+        if self.augment is not None:  # what changes is not soon learned by heart
+            total *= 2
+        n_epochs = ceil(total / n_steps)
+        return Schedule(n_epochs, LEARNING_RATES[kind], lowers=True)
 
     def _keep(self, rows, plan):
         self.centers_ = plan.head.centers.numpy(force=True).copy()

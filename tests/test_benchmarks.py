@@ -2,6 +2,7 @@
 
 import io
 from argparse import Namespace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -53,6 +54,7 @@ from benchmarks.results import Results
 from benchmarks.tables import (
     TABLES,
     deep_svdd,
+    eidn_pictures,
     exposure,
     exposure_cifar10,
     loss_curves,
@@ -66,6 +68,8 @@ from benchmarks.tables import (
     tabular,
 )
 from sk_hypersphere import DeepSVDD, MCHADClassifier
+from sk_hypersphere.losses import EIDNLoss
+from sk_hypersphere.modules import Centers
 
 
 @pytest.fixture
@@ -295,10 +299,30 @@ def test_speed_is_the_median_of_ratios_within_rounds():
     assert ours == "| c | sk_hypersphere | 3000 | 3.00 | 2.50 to 3.50 | 3 |"
 
 
-@pytest.mark.parametrize("race", [speed.train_mlp, speed.train_mchad])
+@pytest.mark.parametrize(
+    "race",
+    [
+        speed.train_mlp,
+        speed.train_mchad,
+        partial(speed.eidn_on_rows, n_steps=2),
+        partial(speed.eidn_on_images, n_steps=2),
+    ],
+    ids=["MLP", "MCHAD", "EIDN on rows", "EIDN on images"],
+)
 def test_all_contestants_of_a_training_race_train(race):
     contestants, _ = race(n_rows=300, epochs=1)
     assert all(contestant() > 0 for contestant in contestants.values())
+
+
+def test_the_bare_loop_pays_for_triplets_what_the_loss_does():
+    is_anomaly = torch.arange(20) >= 18
+    batch = speed.draw_triplets(len(is_anomaly), 2, n_steps=1, batch_size=6)[0]
+    positives, negatives = is_anomaly[batch].chunk(2)
+    assert torch.equal(positives, ~negatives)
+    z = torch.randn(20, 2, generator=torch.Generator().manual_seed(0))[batch]
+    sq_distances = Centers(torch.tensor([[0.0, 0.0], [1.0, 1.0]]))(z)
+    ours = EIDNLoss(speed.MARGIN)(sq_distances, -is_anomaly[batch].long())
+    assert speed.triplet_cost(z, positives.float()[:, None]) == pytest.approx(ours)
 
 
 def test_the_bare_loop_scores_what_the_estimator_scores():
@@ -1160,3 +1184,77 @@ def test_a_fit_is_a_row_with_all_scores_and_is_not_repeated(tmp_path, monkeypatc
     for name in ("msp", "odin", "energy", "knn", "accuracy"):
         assert 0 <= float(row[name]) <= 100
     assert [*results.path.parent.iterdir()] == [results.path]
+
+
+# EIDN in two dimensions
+
+
+def options_for_pictures(**changed):
+    return Namespace(
+        **{"smoke": True, "seeds": 1, "only": "", "device": "cpu"} | changed
+    )
+
+
+def test_each_embedding_is_measured_once(results, monkeypatch):
+    monkeypatch.setattr(eidn_pictures, "load_mnist", tiny_mnist)
+    eidn_pictures.run(results, options_for_pictures())
+    names = [row["embedding"] for row in results.rows]
+    assert names == list(eidn_pictures.EMBEDDINGS)
+    before = [*results.rows]
+    eidn_pictures.run(results, options_for_pictures(seeds=2, only="PCA"))
+    assert [*results.rows[: len(before)]] == before
+    assert [row["embedding"] for row in results.rows[len(before) :]] == ["PCA"]
+    page = eidn_pictures.render(results.rows)
+    assert all(f"| {name} |" in page for name in names)
+
+
+def test_embeddings_are_drawn_over_the_epochs_and_side_by_side(
+    results, tmp_path, monkeypatch
+):
+    picture = tmp_path / "eidn-pictures.png"
+    monkeypatch.setattr(eidn_pictures, "load_mnist", tiny_mnist)
+    monkeypatch.setattr(eidn_pictures, "PICTURE", picture)
+    monkeypatch.setattr(eidn_pictures, "FULL_SIZE", eidn_pictures.SMOKE)
+    eidn_pictures.run(results, options_for_pictures(smoke=False))
+    assert picture.exists()
+
+
+def test_snapshots_are_the_embeddings_of_each_epoch():
+    task = eidn_pictures.task_of(
+        tiny_mnist(), (0,), (1,), (1,), eidn_pictures.SMOKE, seed=0
+    )
+    watch = eidn_pictures.Snapshots(task.x_test)
+    embedder = eidn_pictures.make_embedder(
+        eidn_pictures.SMOKE, options_for_pictures(), 0, callbacks=[watch]
+    )
+    eidn_pictures.fit(embedder, task)
+    points = eidn_pictures.points_by_epoch(embedder)
+    assert len(points) == 1 + embedder.n_iter_
+    np.testing.assert_array_equal(points[-1], embedder.transform(task.x_test))
+    assert np.abs(points[0] - points[-1]).max() > 0
+
+
+def test_the_last_epoch_has_a_panel_however_many_there_are():
+    assert list(eidn_pictures.shown_epochs(18)) == [0, 1, 2, 5, 18]
+    assert list(eidn_pictures.shown_epochs(5)) == [0, 1, 2, 5]
+    assert eidn_pictures.shown_epochs(2)[2] == "after 2 epochs"
+
+
+def test_new_kinds_of_anomalies_are_in_the_test_only():
+    mnist, size = tiny_mnist(), eidn_pictures.SMOKE
+    task = eidn_pictures.task_of(mnist, (0,), (1,), (9,), size, seed=0)
+    shown, tested = (
+        {image.tobytes() for image in images}
+        for images in (task.x_train[task.is_labelled], task.x_test[~task.is_normal])
+    )
+    ones = {image.tobytes() for image in mnist.x_train[mnist.y_train == 1]}
+    nines = {image.tobytes() for image in mnist.x_test[mnist.y_test == 9]}
+    assert shown and shown <= ones
+    assert len(tested) == size.n_shown and tested <= nines
+
+
+def test_distances_of_anomalies_are_in_units_of_those_of_normal_images():
+    points = np.array([[-1.0, 0.0], [1.0, 0.0], [0.0, 3.0]])
+    is_normal = np.array([True, True, False])
+    distances = eidn_pictures.distances_from_normal(points, is_normal)
+    np.testing.assert_allclose(distances, [1, 1, 3])

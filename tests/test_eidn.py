@@ -649,5 +649,5 @@ def test_a_warm_start_goes_on(data):
     first, before = fitted.net_.history[0, "train_loss"], fitted.transform(data[0])
     fitted.set_params(max_epochs=0).fit(*data)
     np.testing.assert_array_equal(fitted.transform(data[0]), before)
-    fitted.set_params(max_epochs=1).fit(*data)
+    fitted.set_params(max_epochs=1, lr=1e-4).fit(*data)
     assert fitted.net_.history[0, "train_loss"] < first

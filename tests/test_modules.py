@@ -24,8 +24,10 @@ from sk_hypersphere.modules import (
     CIFARLeNet,
     ContrastNorm,
     ConvNet,
+    DropoutConvNet,
     Hypersphere,
     MNISTLeNet,
+    OriginAndOnes,
     TwoViews,
     UnitLength,
     UnitVariance,
@@ -41,7 +43,11 @@ BIAS_FREE = {
     MNISTLeNet: [(1, 28, 28), (3, 28, 28)],
     CIFARLeNet: [(3, 32, 32), (1, 32, 32)],
 }
-IMAGE_ENCODERS = {**BIAS_FREE, WideResNet: [(3, 32, 32), (1, 4, 4), (2, 7, 5)]}
+IMAGE_ENCODERS = {
+    **BIAS_FREE,
+    DropoutConvNet: [(1, 28, 28), (3, 32, 32), (2, 7, 5), (1, 1, 1)],
+    WideResNet: [(3, 32, 32), (1, 4, 4), (2, 7, 5)],
+}
 WITH_DECODER = {MLP: [(1,), (5,), (200,)], **BIAS_FREE}
 ENCODERS = {**WITH_DECODER, **IMAGE_ENCODERS}
 # Blocks repeat: the smallest network shows as much as a deep one, in less time.
@@ -54,6 +60,7 @@ OTHERS = {
     Center,
     Centers,
     CentersAndLogits,
+    OriginAndOnes,
     ContrastNorm,
     Hypersphere,
     TwoViews,
@@ -392,6 +399,38 @@ def test_the_convnet_takes_images_of_one_pixel():
 def test_an_even_kernel_is_refused():
     with pytest.raises(ValueError, match="kernel_size must be odd, got 4"):
         ConvNet((1, 8, 8), 32, kernel_size=4)
+
+
+# The network with dropout.
+
+
+def test_the_network_with_dropout_takes_pixels_of_any_scale():
+    images = torch.rand(16, 1, 8, 8)
+    encoder = DropoutConvNet((1, 8, 8), 2, dropout=0)
+    torch.testing.assert_close(
+        encoder(255 * images), encoder(images), rtol=1e-2, atol=1e-3
+    )
+
+
+def test_the_network_with_dropout_has_the_layers_asked_for():
+    encoder = DropoutConvNet(
+        (3, 9, 8), 2, channels=(4, 5, 6), kernel_size=3, hidden_units=7
+    )
+    sizes = [tuple(w.shape) for w in encoder.parameters() if w.ndim > 1]
+    assert sizes == [(4, 3, 3, 3), (5, 4, 3, 3), (6, 5, 3, 3), (7, 12), (2, 7)]
+
+
+def test_the_network_with_dropout_leaves_nothing_out_but_in_training():
+    encoder, images = DropoutConvNet((1, 8, 8), 2, dropout=0.5), torch.rand(16, 1, 8, 8)
+    assert not torch.equal(encoder(images), encoder(images))
+    encoder.eval()
+    assert torch.equal(encoder(images), encoder(images))
+
+
+@pytest.mark.parametrize("wrong", [{"kernel_size": 4}, {"dropout": 1.0}])
+def test_the_network_with_dropout_refuses_what_it_cannot_do(wrong):
+    with pytest.raises(ValueError, match="kernel_size must be odd, and dropout in"):
+        DropoutConvNet((1, 8, 8), 2, **wrong)
 
 
 # The wide residual network.

@@ -1,8 +1,7 @@
 """Enforced isolation: normal samples to one point, anomalies to another."""
 
+import torch
 from torch import Tensor, nn
-
-from sk_hypersphere.losses._terms import mean_where
 
 
 class EIDNLoss(nn.Module):
@@ -20,15 +19,20 @@ class EIDNLoss(nn.Module):
     anomalies.
 
     It is called as ``loss(sq_distances, y)`` with squared distances to both centers,
-    (2 m, 2), of the positives before those of the negatives, and labels of which those
-    of anomalies are below 0; the positive's says which center is the anchor. Two of the
-    same kind are no triplet: in a batch of another make, samples i and i + m count if
-    they differ.
+    (n, 2), and labels of which those of anomalies are below 0. A batch of one kind has
+    no triplets, and costs 0.
 
     Parameters
     ----------
     margin : float, default=0.2
         :math:`\alpha`, at least 0.
+
+    triplets : {"random", "all"}, default="random"
+        Which triplets of a batch count. "random" are those of sample i of the first
+        half as the positive and sample i of the second half as the negative, if they
+        are of different kinds: what was published, when such pairs are drawn at random.
+        "all" are those of any two samples of different kinds, each as the positive of
+        its own center. Both are the same on average, and "all" varies less.
 
     References
     ----------
@@ -37,20 +41,37 @@ class EIDNLoss(nn.Module):
 
     Examples
     --------
-    >>> positive, negative = [0.5, 1.0], [0.6, 0.5]  # squared distances to both centers
-    >>> EIDNLoss()(torch.tensor([positive, negative]), torch.tensor([0, -1])).item()
-    0.1
+    >>> positive, negative = [0.5, 1.0], [1.0, 0.75]  # squared distances to the centers
+    >>> EIDNLoss(margin=1.0)(torch.tensor([positive, negative]), torch.tensor([0, -1]))
+    tensor(0.5000)
     """
 
-    def __init__(self, margin: float = 0.2):
+    def __init__(self, margin: float = 0.2, triplets: str = "random"):
         super().__init__()
         self.margin = margin
+        self.triplets = triplets
 
     def forward(self, sq_distances: Tensor, y: Tensor) -> Tensor:
-        m = len(y) // 2
-        is_anomaly, is_other = y[:m] < 0, y[m : 2 * m] < 0
-        anchor = is_anomaly.long()[:, None]  # (m, 1)
-        positive = sq_distances[:m].gather(1, anchor)
-        negative = sq_distances[m : 2 * m].gather(1, anchor)
-        costs = (positive - negative + self.margin).clamp(min=0).squeeze(1)  # (m,)
-        return mean_where(is_anomaly != is_other, costs)
+        is_anomaly = y < 0
+        of_all = self.triplets == "all"
+        return (self._of_all if of_all else self._of_halves)(sq_distances, is_anomaly)
+
+    def _of_all(self, sq_distances: Tensor, is_anomaly: Tensor) -> Tensor:
+        strange = torch.stack([is_anomaly, ~is_anomaly])  # (2, n), to each center
+        to_centers = sq_distances.T  # (2, n)
+        # What a positive cannot be is so near, and a negative so far, that it is free.
+        positives = to_centers.masked_fill(strange, -torch.inf)
+        negatives = to_centers.masked_fill(~strange, torch.inf) - self.margin
+        costs = (positives[:, :, None] - negatives[:, None]).clamp(min=0)  # (2, n, n)
+        n_anomalies = is_anomaly.sum()
+        n_triplets = 2 * n_anomalies * (len(is_anomaly) - n_anomalies)
+        return costs.sum() / n_triplets.clamp(min=1)
+
+    def _of_halves(self, sq_distances: Tensor, is_anomaly: Tensor) -> Tensor:
+        m = len(is_anomaly) // 2
+        positives, negatives = sq_distances[: 2 * m].view(2, m, 2).unbind()
+        costs = (positives - negatives + self.margin).clamp(min=0)  # (m, 2)
+        anchors = torch.stack([~is_anomaly[:m], is_anomaly[:m]], dim=1)
+        is_triplet = is_anomaly[:m] != is_anomaly[m : 2 * m]
+        counts = anchors & is_triplet[:, None]  # (m, 2)
+        return (costs * counts).sum() / is_triplet.sum().clamp(min=1)

@@ -7,10 +7,12 @@ from sk_hypersphere.modules._centers import (
     Center,
     Centers,
     CentersAndLogits,
+    OriginAndOnes,
     squared_distances,
 )
 from sk_hypersphere.modules._contrast import ContrastNorm
 from sk_hypersphere.modules._conv import ConvNet
+from sk_hypersphere.modules._dropout_conv import DropoutConvNet
 from sk_hypersphere.modules._hypersphere import Hypersphere
 from sk_hypersphere.modules._lenet import CIFARLeNet, MNISTLeNet
 from sk_hypersphere.modules._mlp import MLP
@@ -30,9 +32,11 @@ __all__ = [
     "CentersAndLogits",
     "ContrastNorm",
     "ConvNet",
+    "DropoutConvNet",
     "Hypersphere",
     "MLP",
     "MNISTLeNet",
+    "OriginAndOnes",
     "TwoViews",
     "UnitLength",
     "UnitVariance",

@@ -143,6 +143,43 @@ class Center(Centers):
         return super().forward(z)
 
 
+class OriginAndOnes(Centers):
+    r"""Two fixed centers, the origin and the vector of ones: squared distances to both.
+
+    .. math:: \bigl[\lVert z_i \rVert^2, \lVert z_i - \mathbf{1} \rVert^2\bigr]
+
+    Differences are squared themselves, so that no digits cancel.
+
+    Parameters
+    ----------
+    n_components : int
+        Size of the embedding p.
+
+    Attributes
+    ----------
+    centers : Tensor of shape (2, p)
+        The centers, a buffer.
+
+    sq_radii : Tensor of shape (2,)
+        Squared radii of the spheres around them, a buffer; 0 at first.
+
+    Examples
+    --------
+    >>> OriginAndOnes(2)(torch.tensor([[3.0, 1.0]]))
+    tensor([[10.,  4.]])
+    """
+
+    def __init__(self, n_components: int):
+        super().__init__(
+            torch.stack([torch.zeros(n_components), torch.ones(n_components)])
+        )
+
+    def forward(self, z: Tensor) -> Tensor:
+        if not self.training:
+            z = z.double()
+        return torch.stack([z.square().sum(dim=1), (z - 1).square().sum(dim=1)], dim=1)
+
+
 class CentersAndLogits(Centers):
     r"""Centers to learn beside a linear classifier: squared distances, then logits.
 

@@ -130,7 +130,7 @@ def load_colored(name, part):
 
     Parameters
     ----------
-    name : {"cifar10", "tinyimagenet_disjoint"}
+    name : {"cifar10", "concrete_crack", "tinyimagenet_disjoint"}
 
     part : {"train", "test"}
 
@@ -161,6 +161,16 @@ def decode_images(blob, bounds):
 def load_cifar10():
     """The 50,000 + 10,000 images of CIFAR-10, in color."""
     return Split(*load_colored("cifar10", "train"), *load_colored("cifar10", "test"))
+
+
+def load_cracks(seed):
+    """The 40,000 images of concrete, 1 with a crack, 0 without; a random 80 % train."""
+    parts = [load_colored("concrete_crack", part) for part in ("train", "test")]
+    images, classes = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    train, test = train_test_split(
+        np.arange(len(images)), test_size=0.2, random_state=seed
+    )
+    return Split(images[train], classes[train], images[test], classes[test])
 
 
 def gray_center(images, size=28):
@@ -245,6 +255,42 @@ def novelty_task(split, normal_classes, anomalous_classes):
     task = one_class_task(split, normal_classes)
     tested = np.isin(split.y_test, [*normal_classes, *anomalous_classes])
     return task._replace(x_test=task.x_test[tested], is_normal=task.is_normal[tested])
+
+
+def few_anomalies_task(
+    split, normal_classes, shown_classes, tested_classes, share, seed
+):
+    """Train on some classes and a few images of others; test on these or yet others.
+
+    Parameters
+    ----------
+    split : Split
+
+    normal_classes, shown_classes, tested_classes : sequence of int
+        What is normal, of what anomalies are shown, and what they are in the test.
+
+    share : float
+        Anomalies in training over normal images, as far as there are so many.
+
+    seed : int
+        Draws the anomalies.
+
+    Returns
+    -------
+    FewLabelsTask
+        No anomaly is hidden among the normal images.
+    """
+    normal = np.flatnonzero(np.isin(split.y_train, normal_classes))
+    shown = np.flatnonzero(np.isin(split.y_train, shown_classes))
+    shown = np.random.RandomState(seed).permutation(shown)[: round(share * len(normal))]
+    train = np.concatenate([normal, shown])
+    tested = np.isin(split.y_test, [*normal_classes, *tested_classes])
+    return FewLabelsTask(
+        split.x_train[train],
+        np.arange(len(train)) >= len(normal),
+        split.x_test[tested],
+        np.isin(split.y_test[tested], normal_classes),
+    )
 
 
 def small_digits_task(normal_classes, seed):

@@ -16,9 +16,11 @@ from benchmarks.datasets import (
     DATA_VARIABLE,
     Split,
     adbench_names,
+    few_anomalies_task,
     gaussian_noise,
     gray_center,
     load_colored,
+    load_cracks,
     load_letters,
     load_mnist,
     novelty_task,
@@ -45,6 +47,7 @@ from benchmarks.report import (
     BLOCK,
     FRONT_PAGE,
     README,
+    column,
     markdown_table,
     mean_and_spread,
     render_all,
@@ -54,6 +57,7 @@ from benchmarks.results import Results
 from benchmarks.tables import (
     TABLES,
     deep_svdd,
+    eidn,
     eidn_pictures,
     exposure,
     exposure_cifar10,
@@ -69,7 +73,7 @@ from benchmarks.tables import (
 )
 from sk_hypersphere import DeepSVDD, MCHADClassifier
 from sk_hypersphere.losses import EIDNLoss
-from sk_hypersphere.modules import Centers
+from sk_hypersphere.modules import OriginAndOnes
 
 
 @pytest.fixture
@@ -305,24 +309,31 @@ def test_speed_is_the_median_of_ratios_within_rounds():
         speed.train_mlp,
         speed.train_mchad,
         partial(speed.eidn_on_rows, n_steps=2),
+        partial(speed.eidn_on_rows, "random", n_steps=2),
         partial(speed.eidn_on_images, n_steps=2),
     ],
-    ids=["MLP", "MCHAD", "EIDN on rows", "EIDN on images"],
+    ids=["MLP", "MCHAD", "EIDN on rows", "EIDN at random", "EIDN on images"],
 )
 def test_all_contestants_of_a_training_race_train(race):
     contestants, _ = race(n_rows=300, epochs=1)
     assert all(contestant() > 0 for contestant in contestants.values())
 
 
-def test_the_bare_loop_pays_for_triplets_what_the_loss_does():
+@pytest.mark.parametrize("triplets", ["all", "random"])
+def test_the_bare_loop_pays_for_triplets_what_the_loss_does(triplets):
     is_anomaly = torch.arange(20) >= 18
-    batch = speed.draw_triplets(len(is_anomaly), 2, n_steps=1, batch_size=6)[0]
+    draw = speed.draw_kinds if triplets == "all" else speed.draw_triplets
+    batch = draw(len(is_anomaly), 2, n_steps=1, batch_size=6)[0]
     positives, negatives = is_anomaly[batch].chunk(2)
     assert torch.equal(positives, ~negatives)
     z = torch.randn(20, 2, generator=torch.Generator().manual_seed(0))[batch]
-    sq_distances = Centers(torch.tensor([[0.0, 0.0], [1.0, 1.0]]))(z)
-    ours = EIDNLoss(speed.MARGIN)(sq_distances, -is_anomaly[batch].long())
-    assert speed.triplet_cost(z, positives.float()[:, None]) == pytest.approx(ours)
+    loss = EIDNLoss(speed.MARGIN, triplets)
+    ours = loss(OriginAndOnes(2)(z), -is_anomaly[batch].long())
+    if triplets == "all":
+        bare = speed.cost_of_all(z)
+    else:
+        bare = speed.cost_of_random(z, positives.float()[:, None])
+    torch.testing.assert_close(bare, ours)
 
 
 def test_the_bare_loop_scores_what_the_estimator_scores():
@@ -1184,6 +1195,79 @@ def test_a_fit_is_a_row_with_all_scores_and_is_not_repeated(tmp_path, monkeypatc
     for name in ("msp", "odin", "energy", "knn", "accuracy"):
         assert 0 <= float(row[name]) <= 100
     assert [*results.path.parent.iterdir()] == [results.path]
+
+
+# EIDN
+
+EIDN_LOADERS = {
+    "load_mnist": lambda: tiny_mnist(1000),
+    "load_cifar10": lambda: tiny_mnist(1000),
+    "load_cracks": lambda seed: tiny_mnist(1000),
+}
+
+
+@pytest.fixture
+def tiny_eidn(monkeypatch):
+    for name, load in EIDN_LOADERS.items():
+        monkeypatch.setattr(eidn, name, load)
+
+
+def test_anomalies_are_shown_to_every_method_once(results, tiny_eidn):
+    options = Namespace(smoke=True, seeds=1, only="", device="cpu")
+    eidn.run(results, options)
+    tests = {row["test"] for row in results.rows}
+    assert tests == {*eidn.CLASSES, "unseen", "cracks"} | {
+        f"{data}, reduced" for data in eidn.CLASSES
+    }
+    n_in_full, n_in_brief = len(eidn.EMBEDDERS + eidn.RIVALS), 2
+    n_reduced = len(eidn.CLASSES) * len(eidn.REDUCERS) * len(eidn.DETECTORS)
+    n_brief = (len(eidn.SHARES) - 1) * n_in_brief
+    assert len(results.rows) == 4 * n_in_full + n_brief + n_reduced
+    before = [*results.rows]
+    eidn.run(results, options)
+    assert results.rows == before
+    page = eidn.render(before)
+    assert all(f"| {method} |" in page for method in eidn.EMBEDDERS + eidn.RIVALS)
+
+
+def test_a_reducer_is_measured_alone(results, tiny_eidn):
+    eidn.run(results, Namespace(smoke=True, seeds=1, only="LDA", device="cpu"))
+    methods = [f"LDA + {detector}" for detector in eidn.DETECTORS]
+    assert column(results.rows, "method") == methods * len(eidn.CLASSES)
+
+
+def test_published_means_are_those_of_the_published_classes():
+    for published in eidn.PUBLISHED.values():
+        for values, mean_of_all in published.values():
+            ours = np.mean([float(value) for value in values])
+            assert len(values) == 10
+            assert ours == pytest.approx(float(mean_of_all), abs=0.1)
+
+
+def test_shown_anomalies_are_few_and_drawn_by_the_seed():
+    split = tiny_mnist()
+    first, again, other = (
+        few_anomalies_task(split, [0], [1, 2], [3], share=0.1, seed=seed)
+        for seed in (0, 0, 1)
+    )
+    assert first.is_labelled.sum() == 4 and (~first.is_labelled).sum() == 40
+    np.testing.assert_array_equal(first.x_train, again.x_train)
+    assert not np.array_equal(first.x_train, other.x_train)
+    assert first.is_normal.sum() == len(first.x_test) / 2 == 40
+
+
+def test_cracks_are_split_anew_from_all_images(tmp_path, monkeypatch):
+    images = np.arange(20, dtype=np.uint8)[:, None, None, None].repeat(3, axis=3)
+    labels = np.arange(20) % 2
+    parts = Split(images[:15], labels[:15], images[15:], labels[15:])
+    np.savez(tmp_path / "concrete_crack.npz", **parts._asdict())
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
+    split = load_cracks(seed=0)
+    assert split.x_train.shape == (16, 3, 1, 1)
+    every = np.concatenate([split.x_train, split.x_test])[:, 0, 0, 0]
+    assert sorted(every) == [*range(20)]
+    kinds = np.concatenate([split.y_train, split.y_test])
+    np.testing.assert_array_equal(kinds, every % 2)
 
 
 # EIDN in two dimensions

@@ -14,6 +14,7 @@ from sk_hypersphere import (
     CenterLossClassifier,
     DeepSAD,
     DeepSVDD,
+    EIDNEmbedder,
     IILossClassifier,
     ISIFEmbedder,
     MCHADClassifier,
@@ -127,3 +128,15 @@ def test_instances_are_embedded_alike_on_the_device_and_the_cpu(X):
     on_gpu = ISIFEmbedder(device="cuda", max_epochs=2, random_state=0).fit(X)
     on_cpu = pickle.loads(pickle.dumps(on_gpu)).set_params(device="cpu")
     np.testing.assert_allclose(on_gpu.transform(X), on_cpu.transform(X), atol=1e-2)
+
+
+@pytest.mark.parametrize("triplets", ["all", "random"])
+def test_anomalies_are_isolated_on_the_device_and_score_alike_on_the_cpu(triplets, X):
+    y = np.where(X[:, 0] > 1, -1, 1)
+    params = {"triplets": triplets, "augment": AugmentRows(), "random_state": 0}
+    on_gpu = EIDNEmbedder(device="cuda", **params).fit(X, y)
+    on_cpu = pickle.loads(pickle.dumps(on_gpu)).set_params(device="cpu")
+    assert roc_auc_score(y, on_gpu.score_samples(X)) > 0.9
+    np.testing.assert_allclose(
+        on_gpu.score_samples(X), on_cpu.score_samples(X), rtol=1e-2, atol=1e-2
+    )

@@ -5,6 +5,8 @@ A table that draws has its file in PICTURE.
 
 from benchmarks.tables import (
     deep_svdd,
+    eidn,
+    eidn_pictures,
     exposure,
     exposure_cifar10,
     finch,
@@ -31,6 +33,8 @@ TABLES = {
         exposure_cifar10,
         subclusters,
         subclusters_cifar10,
+        eidn,
+        eidn_pictures,
         tabular,
         finch,
         speed,

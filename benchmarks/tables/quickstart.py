@@ -9,6 +9,7 @@ from sklearn.ensemble import IsolationForest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import adjusted_rand_score, roc_auc_score
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import OneClassSVM
 
 from benchmarks.datasets import (
@@ -32,6 +33,7 @@ from sk_hypersphere import (
     CenterLossClassifier,
     DeepSAD,
     DeepSVDD,
+    EIDNEmbedder,
     IILossClassifier,
     ISIFEmbedder,
     MCHADClassifier,
@@ -138,8 +140,10 @@ def make_semi_supervised(seed, device):
     return {
         "HSC(), rows": on_rows(HSC(**params)),
         "DeepSAD(), rows": on_rows(DeepSAD(**params)),
+        "EIDNEmbedder(), rows": on_rows(StandardScaler(), EIDNEmbedder(**params)),
         "HSC(), images": HSC(**params),
         "DeepSAD(), images": DeepSAD(**params),
+        "EIDNEmbedder(), images": EIDNEmbedder(**params),
         "LogisticRegression": on_rows(
             LinearDetector(max_iter=1000, class_weight="balanced")
         ),

@@ -18,7 +18,12 @@ from skorch.callbacks import Callback
 from torch.nn import functional
 
 from benchmarks.report import column, markdown_table, select, unique
-from sk_hypersphere import DeepSVDD, MCHADClassifier, SubclusterDetector
+from sk_hypersphere import (
+    DeepSVDD,
+    EIDNEmbedder,
+    MCHADClassifier,
+    SubclusterDetector,
+)
 from sk_hypersphere.confidence import logits_of, odin
 from sk_hypersphere.losses import OneClassLoss
 from sk_hypersphere.modules import MLP, ConvNet, MNISTLeNet
@@ -30,6 +35,7 @@ N_ROUNDS = 15
 N_ROUNDS_FULL = 45
 SEED = 0
 WEIGHT_DECAY = 1e-6
+MARGIN = 2.0  # of EIDN, its default for two components
 
 OURS = "sk_hypersphere"
 BARE = "bare loop"
@@ -148,10 +154,101 @@ def train_mchad(n_rows=20_000, epochs=4):
         return 0.05 * compactness + functional.cross_entropy(-sq_distances, own)
 
     def train_bare():
-        batches = {"epochs": epochs, "batch_size": 128}
-        return bare_training_seconds(deepcopy(start), X, mchad, **batches)
+        batches_of = partial(shuffled, batch_size=128)
+        return bare_training_seconds(
+            deepcopy(start), X, mchad, epochs=epochs, batches_of=batches_of
+        )
 
     return {BARE: train_bare, OURS: train_ours}, epochs
+
+
+def train_eidn(X, triplets, *, epochs, n_steps, batch_size=64):
+    """Default network and batches, of as many normal rows as anomalies, 10 % of all."""
+    n_anomalies = len(X) // 10
+    y = np.repeat([1, -1], [len(X) - n_anomalies, n_anomalies])
+    make = partial(
+        EIDNEmbedder,
+        margin=MARGIN,
+        triplets=triplets,
+        steps_per_epoch=n_steps,
+        batch_size=batch_size,
+        lr=1e-3,
+        weight_decay=WEIGHT_DECAY,
+        calibration_fraction=0,
+        device="cpu",
+        random_state=SEED,
+    )
+    start = make(max_epochs=0).fit(X, y).net_.module_
+
+    def train_ours():
+        watch = {"callbacks": [TrainingTime()], "max_epochs": epochs}
+        return _seconds_trained(make(encoder=start.encoder, **watch).fit(X, y))
+
+    def eidn(module, x, batch):
+        z = module.encoder(x)
+        if triplets == "all":
+            return cost_of_all(z)
+        is_anomaly = batch[:batch_size] >= len(X) - n_anomalies
+        return cost_of_random(z, is_anomaly.float()[:, None])
+
+    def train_bare():
+        draw = draw_kinds if triplets == "all" else draw_triplets
+        size = {"n_steps": n_steps, "batch_size": batch_size}
+        batches_of = partial(draw, n_anomalies=n_anomalies, **size)
+        return bare_training_seconds(
+            deepcopy(start), X, eidn, epochs=epochs, batches_of=batches_of
+        )
+
+    return {BARE: train_bare, OURS: train_ours}, epochs
+
+
+def draw_kinds(n, n_anomalies, *, n_steps, batch_size):
+    """Indices of normal rows, then of anomalies, which are the last of the n rows.
+
+    They are those of all batches of an epoch, (n_steps, 2 * batch_size).
+    """
+    size = n_steps, batch_size
+    normal = torch.randint(n - n_anomalies, size)
+    anomalies = torch.randint(n - n_anomalies, n, size)
+    return torch.cat([normal, anomalies], dim=1)
+
+
+def draw_triplets(n, n_anomalies, *, n_steps, batch_size):
+    """The same, but positives first, whose kind a coin decides, then negatives."""
+    rows = draw_kinds(n, n_anomalies, n_steps=n_steps, batch_size=batch_size)
+    normal, anomalies = rows.chunk(2, dim=1)
+    is_normal = torch.rand(normal.shape) < 0.5
+    positives = normal.where(is_normal, anomalies)
+    negatives = anomalies.where(is_normal, normal)
+    return torch.cat([positives, negatives], dim=1)
+
+
+def cost_of_all(z):
+    """EIDN's loss of embeddings, (2 m, p), of which the second half are anomalies."""
+    m = len(z) // 2
+    to_origin = z.square().sum(dim=1)
+    to_ones = (z - 1).square().sum(dim=1)
+    normal = (to_origin[:m, None] - to_origin[m:] + MARGIN).clamp(min=0)  # (m, m)
+    anomalous = (to_ones[m:, None] - to_ones[:m] + MARGIN).clamp(min=0)  # (m, m)
+    return (normal.mean() + anomalous.mean()) / 2
+
+
+def cost_of_random(z, anchor):
+    """EIDN's loss of embeddings, (2 m, p), whose anchors, (m, 1), are 0 or 1."""
+    positive, negative = z.chunk(2)  # (m, p) each
+    near = (positive - anchor).square().sum(dim=1)
+    far = (negative - anchor).square().sum(dim=1)
+    return (near - far + MARGIN).clamp(min=0).mean()
+
+
+def eidn_on_rows(triplets="all", n_rows=20_000, epochs=4, n_steps=100):
+    X = _normal_samples(n_rows, 32)
+    return train_eidn(X, triplets, epochs=epochs, n_steps=n_steps)
+
+
+def eidn_on_images(n_rows=6_000, epochs=1, n_steps=20):
+    X = _normal_samples(n_rows, 1, 28, 28)
+    return train_eidn(X, "all", epochs=epochs, n_steps=n_steps)
 
 
 def score_rows(n_rows=200_000):
@@ -198,6 +295,9 @@ CASES = {
     "training an MLP, 20,000 x 32": train_mlp,
     "training LeNet, 6,000 x 28 x 28": train_lenet,
     "training MCHAD with an MLP, 20,000 x 32": train_mchad,
+    "training EIDN, 20,000 x 32": eidn_on_rows,
+    "training EIDN, random triplets, 20,000 x 32": partial(eidn_on_rows, "random"),
+    "training EIDN, 6,000 x 28 x 28": eidn_on_images,
     "scoring 200,000 x 32": score_rows,
     "ODIN, 100,000 x 32, beside a forward pass": odin_on_rows,
     "ODIN, 10,000 x 28 x 28, beside a forward pass": odin_on_images,
@@ -228,7 +328,7 @@ def _training(X, encoder, encoder_params, *, n_components, batch_size, epochs):
         encoder, encoder_params, n_components=n_components, max_epochs=0
     ).fit(X)
     start = detector.net_.module_
-    batches = {"epochs": epochs, "batch_size": batch_size}
+    batches_of = partial(shuffled, batch_size=batch_size)
 
     def train_ours():
         model = _detector(
@@ -242,14 +342,23 @@ def _training(X, encoder, encoder_params, *, n_components, batch_size, epochs):
         return _seconds_trained(model.fit(X))
 
     def train_bare(**kwargs):
-        return bare_training_seconds(deepcopy(start), X, one_class, **batches, **kwargs)
+        return bare_training_seconds(
+            deepcopy(start),
+            X,
+            one_class,
+            epochs=epochs,
+            batches_of=batches_of,
+            **kwargs,
+        )
 
     contestants = {
         BARE: train_bare,
         OURS: train_ours,
         "bare loop, Adam not fused": partial(train_bare, fused=False),
         "bare loop, loss read every batch": partial(train_bare, read_every_batch=True),
-        "skorch's defaults": partial(_skorch_training_seconds, start, X, **batches),
+        "skorch's defaults": partial(
+            _skorch_training_seconds, start, X, epochs=epochs, batch_size=batch_size
+        ),
     }
     return contestants, epochs
 
@@ -278,8 +387,13 @@ def one_class(module, x, batch):
     return (module.encoder(x) - module.head.centers).square().sum(dim=1).mean()
 
 
+def shuffled(n, *, batch_size):
+    """Index batches of an epoch that has every row once."""
+    return torch.randperm(n).split(batch_size)
+
+
 def bare_training_seconds(
-    module, X, loss_of, *, epochs, batch_size, fused=True, read_every_batch=False
+    module, X, loss_of, *, epochs, batches_of, fused=True, read_every_batch=False
 ):
     """Train in plain torch, without anything that could be left out."""
     X = torch.from_numpy(X)
@@ -290,7 +404,7 @@ def bare_training_seconds(
     module.train()
     for _ in range(epochs):
         total = 0
-        for batch in torch.randperm(len(X)).split(batch_size):
+        for batch in batches_of(len(X)):
             optimizer.zero_grad()
             loss = loss_of(module, X[batch], batch)
             loss.backward()

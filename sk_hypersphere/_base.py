@@ -60,8 +60,8 @@ class Plan(NamedTuple):
     `schedule` is for parameters that are "auto"; `y` are integer labels, (n,), None for
     0; `callbacks` are skorch's; `sampler` gives the batches of an epoch,
     `valid_sampler` those of samples held out by a split, and `transform` changes the
-    samples of a batch; `held_out` are the indices of samples that are
-    not trained on; `learns` is False where there is nothing to learn, for 0 epochs;
+    samples of a batch; `held_out` are the indices of samples that are not trained on;
+    `learns` is False where there is nothing to learn, for 0 epochs;
     ``make_module(encoder, head)`` puts together what is called in training.
     """
 
@@ -108,8 +108,7 @@ class BaseHypersphere(
         "random_state": ["random_state"],
     }
 
-    # What `encoder` is if it is None.
-    _row_encoder = MLP
+    # What encodes images if `encoder` is None.
     _image_encoder = ConvNet
 
     def __init__(
@@ -282,7 +281,7 @@ class BaseHypersphere(
             return encoder
         make = self.encoder
         if make is None:
-            make = self._row_encoder if X.ndim == 2 else self._image_encoder
+            make = MLP if X.ndim == 2 else self._image_encoder
         return make(tuple(X.shape[1:]), self._embedding_size(make), **params)
 
     def _validate(self, X, *, reset):

@@ -291,16 +291,33 @@ def random_triplets(y, batch_size, random_state, *, n_steps):
     return np.concatenate([positives, negatives], axis=1)
 
 
-def every_triplet(y, batch_size, random_state):
-    """Each normal row with an anomaly, as positive and as negative, in order.
+def paired_triplets(y, batch_size, random_state):
+    """Normal rows and anomalies in pairs, each pair both ways round, in order.
 
-    Nothing is drawn: losses of one epoch can be compared with those of another.
-    Parameters are those of `random_triplets`; `batch_size` is rounded up to even.
+    The rarer kind is repeated, so that every row is used. Nothing is drawn: losses of
+    one epoch can be compared with those of another.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        Labels; those of anomalies are below 0.
+
+    batch_size : int
+        Largest number of triplets in a batch, rounded up to even.
+
+    random_state : RandomState
+        Not used.
+
+    Yields
+    ------
+    ndarray of shape (m,)
+        Indices of positives, then of as many negatives.
     """
-    normal, anomalies = both_kinds(y)
-    partners = np.resize(anomalies, len(normal))
+    kinds = both_kinds(y)
+    n_pairs = max(map(len, kinds))
+    normal, anomalies = (np.resize(kind, n_pairs) for kind in kinds)
     for rows in in_order(normal, ceil(batch_size / 2), random_state):
-        pair = [normal[rows], partners[rows]]
+        pair = [normal[rows], anomalies[rows]]
         yield np.concatenate([*pair, *pair[::-1]])
 
 

@@ -6,30 +6,28 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import _fit_context
-from sklearn.utils import check_consistent_length
+from sklearn.utils import ClassifierTags, check_consistent_length
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils._tags import ClassifierTags
 
 from sk_hypersphere._base import Plan
-from sk_hypersphere._batches import every_triplet, random_triplets
+from sk_hypersphere._batches import paired_triplets, random_triplets
 from sk_hypersphere._labels import binary_labels
-from sk_hypersphere._semi_supervised import BaseExampleDetector
+from sk_hypersphere._semi_supervised import PASSES, BaseExampleDetector
 from sk_hypersphere._skorch import Schedule
 from sk_hypersphere.losses import EIDNLoss
 from sk_hypersphere.modules import DropoutConvNet, OriginAndOnes
 from sk_hypersphere.modules._augmented import with_augment
 
-MOST_STEPS_PER_EPOCH = 50
+# An epoch is at most a tenth of the training, so that the learning rate falls in time.
+MOST_STEPS_PER_EPOCH = {"rows": 5, "images": 50}
 
-# How many batches are enough for a few anomalies, with which learning rate; and how
-# often every anomaly is seen, if that takes longer.
+# How many batches are enough for a few anomalies, with which learning rate.
 LEAST_STEPS = {"rows": 50, "images": 500}
 LEARNING_RATES = {"rows": 5e-4, "images": 2e-3}
-PASSES = 5
 
 
 class EIDNEmbedder(BaseExampleDetector):
-    r"""Enforced isolation: normal samples near the origin, anomalies near the ones.
+    r"""EIDN: normal samples near the origin, anomalies near the vector of ones.
 
     An encoder :math:`f` learns from example anomalies to map normal samples to the
     origin :math:`\mathbf{0}` and anomalies to the vector of ones :math:`\mathbf{1}`.
@@ -42,10 +40,10 @@ class EIDNEmbedder(BaseExampleDetector):
 
     where :math:`p` is the number of components: minus the projection of its embedding
     on the direction from normal to abnormal, lower the more abnormal. Training
-    minimizes :class:`~sk_hypersphere.losses.EIDNLoss` over random triplets of a center,
-    a sample that belongs to it and one that belongs to the other. Both are drawn from
-    all samples of their kind, so that a single anomaly will do; triplets are never held
-    in memory, only the indices of a batch.
+    minimizes :class:`~sk_hypersphere.losses.EIDNLoss` over triplets of a center, a
+    sample that belongs to it and one that belongs to the other. Samples are drawn from
+    all of their kind, with replacement, so that a single anomaly will do. Of triplets
+    only the indices of one epoch are in memory.
 
     In a pipeline, classic detectors would learn from anomalies too.
     :class:`FitOnNormal` leaves them out:
@@ -61,26 +59,26 @@ class EIDNEmbedder(BaseExampleDetector):
         encoder.
 
     margin : float or "auto", default="auto"
-        By how much a sample shall be closer to its own center than one of the other
-        kind, at least 0, in squared units of the embedding. What is told by that much
-        no longer counts. "auto" is the squared distance between the centers, p; the
-        published 0.2 suits ``scorer="norm"``.
+        By how much closer to its center a sample must be than one of the other kind, at
+        least 0, in squared units of the embedding. A pair that is further apart costs
+        nothing. "auto" is the squared distance between the centers, p; 0.2 was
+        published.
 
     steps_per_epoch : int, default=None
-        Batches in an epoch, which are drawn anew. None is as many as draw so many
-        samples as there are, but at most 50.
+        Number of batches in an epoch. Each epoch draws new ones. None draws about as
+        many samples as there are, in at most 5 batches, or 50 of images.
 
     triplets : {"all", "random"}, default="all"
-        "random" is what was published: in each batch a fair coin says for each of
-        `batch_size` triplets which kind is positive. "all" are all that can be made of
-        the samples of the batch, with either kind: the same on average, with less
-        noise.
+        "random" is what was published: a fair coin says for each of the `batch_size`
+        triplets of a batch which kind is positive. "all" are every two samples of
+        different kinds in the batch, at both centers: the same on average, with less
+        variance. Memory is quadratic in `batch_size` then.
 
     scorer : {"projection", "norm"}, default="projection"
         What scores: the projection as above, or minus the distance from the origin,
-        :math:`-\lVert f(x) \rVert`. It changes no weight. The distance knows what is
-        far from both centers, but the loss keeps no sample at the origin once it is
-        closer to it than anomalies are.
+        :math:`-\lVert f(x) \rVert`. It changes no weight. The distance also grows for
+        samples that are far from both centers, but training pulls normal samples closer
+        to the origin than anomalies are, not onto it.
 
     augment : callable, default=None
         Changes samples in training: ``augment(batch)`` returns a changed copy of a
@@ -140,8 +138,8 @@ class EIDNEmbedder(BaseExampleDetector):
         Parameters of the skorch net that replace ours; each is also ``net__NAME``.
         ``set_params(net__train_split=ValidSplit(5, stratified=True))`` keeps both kinds
         of samples in the part that early stopping looks at. Another ``iterator_train``
-        makes its own batches: of m samples, number i and number i + m / 2 are a
-        triplet if they are of different kinds.
+        makes its own batches: with ``triplets="random"``, of m samples, number i and
+        number i + m // 2 are a triplet if they are of different kinds.
 
     callbacks : list of skorch callbacks, default=None
         Called in training. They are copied.
@@ -319,25 +317,24 @@ class EIDNEmbedder(BaseExampleDetector):
 
     def _plan(self, encoder, head, X, y, run):
         held_out = self._draw_calibration(y, run)
+        kind = "rows" if X.ndim == 2 else "images"
         n_steps = self.steps_per_epoch
         if n_steps is None:
             n_batches = ceil((len(X) - len(held_out)) / (2 * self.batch_size))
-            n_steps = min(n_batches, MOST_STEPS_PER_EPOCH)
+            n_steps = min(n_batches, MOST_STEPS_PER_EPOCH[kind])
         return Plan(
             head=OriginAndOnes(self._n_features_out),
             loss=EIDNLoss(self._auto("margin", self._n_features_out), self.triplets),
-            schedule=self._schedule(X, y, n_steps),
+            schedule=self._schedule(kind, np.sum(y < 0), n_steps),
             y=y,
             sampler=partial(random_triplets, n_steps=n_steps),
-            valid_sampler=every_triplet,
+            valid_sampler=paired_triplets,
             held_out=held_out,
             make_module=with_augment(self.augment),
         )
 
-    def _schedule(self, X, y, n_steps):
-        kind = "rows" if X.ndim == 2 else "images"
-        for_all = PASSES * np.sum(y < 0) / self.batch_size
-        total = max(LEAST_STEPS[kind], for_all)
+    def _schedule(self, kind, n_anomalies, n_steps):
+        total = max(LEAST_STEPS[kind], PASSES * n_anomalies / self.batch_size)
         if self.augment is not None:  # what changes is not soon learned by heart
             total *= 2
         n_epochs = ceil(total / n_steps)
@@ -361,9 +358,12 @@ class EIDNEmbedder(BaseExampleDetector):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
+        # scikit-learn's checks then give labels of two kinds, not of three.
         tags.classifier_tags = ClassifierTags(multi_class=False)
-        # scikit-learn's scorers want an outlier detector; its checks fit such without
-        # labels, which this is not possible with.
+        # Before 1.9 scikit-learn's scorers want an outlier detector for decisions, but
+        # its checks fit these without labels. A search has the tags of what it was
+        # given, which is not fitted: inside a cross-validation it needs 1.9, or a
+        # scorer of its own.
         if not hasattr(self, "offset_"):
             tags.estimator_type = None
         return tags

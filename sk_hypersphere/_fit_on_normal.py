@@ -3,23 +3,23 @@
 from numbers import Real
 
 import numpy as np
+from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, _fit_context, clone
 from sklearn.utils import _safe_indexing, get_tags, indexable
 from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils.metadata_routing import (
+    MetadataRouter,
+    MethodMapping,
+    process_routing,
+)
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import (
+    _check_method_params,
+    _estimator_has,
+    check_is_fitted,
+)
 
 from sk_hypersphere._labels import binary_labels
-
-
-def _estimator_has(name):
-    """Whether the estimator has an attribute; it is fitted, if anything is."""
-
-    def check(self):
-        getattr(getattr(self, "estimator_", self.estimator), name)
-        return True
-
-    return check
 
 
 class FitOnNormal(MetaEstimatorMixin, BaseEstimator):
@@ -34,13 +34,13 @@ class FitOnNormal(MetaEstimatorMixin, BaseEstimator):
     Parameters
     ----------
     estimator : object
-        The detector, or whatever else has `fit`. A copy is fitted.
+        The detector, or anything else that is fitted without labels. A copy is fitted.
 
     anomaly_label : int, float, str or None, default=None
         Label of the example anomalies in `y`. None means -1 if there are any -1, else
         the larger of exactly two numbers: +1 and -1, 0 and 1, False and True all mean
-        what they usually mean. Texts need to be named here. Labels that do not fit are
-        not used, and a warning says so.
+        what they usually mean. Texts need to be named here, and in an embedder in front
+        of it too. Labels that do not fit are not used, and a warning says so.
 
     Attributes
     ----------
@@ -83,7 +83,7 @@ class FitOnNormal(MetaEstimatorMixin, BaseEstimator):
 
     # The detector validates its own parameters.
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, **fit_params):
         """Fit the detector.
 
         Parameters
@@ -94,6 +94,10 @@ class FitOnNormal(MetaEstimatorMixin, BaseEstimator):
         y : array-like of shape (n_samples,), default=None
             Labels, whose meaning `anomaly_label` explains. None: there are no
             anomalies.
+
+        **fit_params : dict
+            Handed to `fit` of the detector; of what has an entry for each sample, such
+            as `sample_weight`, the entries of the normal samples.
 
         Returns
         -------
@@ -111,12 +115,27 @@ class FitOnNormal(MetaEstimatorMixin, BaseEstimator):
             If the labels do not say which samples are anomalies.
         """
         X, y = indexable(X, y)
+        if get_config()["enable_metadata_routing"]:
+            fit_params = process_routing(self, "fit", **fit_params).estimator.fit
         if y is not None:
             labels = binary_labels(y, self.anomaly_label)
             if np.any(labels < 0):
-                X = _safe_indexing(X, np.flatnonzero(labels >= 0))
-        self.estimator_ = clone(self.estimator).fit(X)
+                normal = np.flatnonzero(labels >= 0)
+                fit_params = _check_method_params(X, fit_params, indices=normal)
+                X = _safe_indexing(X, normal)
+        self.estimator_ = clone(self.estimator).fit(X, **fit_params)
         return self
+
+    def get_metadata_routing(self):
+        """What metadata the detector asks for.
+
+        Returns
+        -------
+        MetadataRouter
+        """
+        methods = MethodMapping().add(caller="fit", callee="fit")
+        router = MetadataRouter(owner=self)
+        return router.add(estimator=self.estimator, method_mapping=methods)
 
     @available_if(_estimator_has("predict"))
     def fit_predict(self, X, y=None):
@@ -190,20 +209,18 @@ class FitOnNormal(MetaEstimatorMixin, BaseEstimator):
 
     @property
     def offset_(self):
-        return self._of_fitted("offset_")
+        check_is_fitted(self)
+        return self.estimator_.offset_
 
     @property
     def n_features_in_(self):
-        return self._of_fitted("n_features_in_")
+        check_is_fitted(self)
+        return self.estimator_.n_features_in_
 
     @property
     def feature_names_in_(self):
-        return self._of_fitted("feature_names_in_")
-
-    def _of_fitted(self, name):
-        if not hasattr(self, "estimator_"):
-            raise AttributeError(f"{type(self).__name__} has {name} after fit only.")
-        return getattr(self.estimator_, name)
+        check_is_fitted(self)
+        return self.estimator_.feature_names_in_
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

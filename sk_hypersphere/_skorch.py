@@ -38,8 +38,14 @@ class HypersphereNet(NeuralNet):
     weights go back to the last that gave a finite loss.
     """
 
+    valid_sampler = None  # of the batches that a split holds out; None is in order
+
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         if not training:
+            if self.valid_sampler is not None and isinstance(iterator, BatchIterator):
+                # Not a parameter of the iterator: `predict` has the same one, and needs
+                # every sample once, in order.
+                iterator.sampler = self.valid_sampler
             super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
             return
         start = [tensor.detach().clone() for tensor in self._state()]
@@ -314,8 +320,6 @@ def train_net(
             params["iterator_train__sampler"] = sampler
             params["iterator_train__transform"] = transform
         params["iterator_train__random_state"] = run.random_state
-    if params["iterator_valid"] is BatchIterator:
-        params.setdefault("iterator_valid__sampler", valid_sampler)
     if params["optimizer"] is torch.optim.Adam:
         params.setdefault("optimizer__fused", True)
     if weight_decay and "weight_decay" in signature(params["optimizer"]).parameters:
@@ -324,6 +328,7 @@ def train_net(
             groups = [("head.centers", {"weight_decay": 0.0})]
             params.setdefault("optimizer__param_groups", groups)
     net = HypersphereNet(module, loss, **params)
+    net.valid_sampler = valid_sampler
     try:
         net.fit(rows, labels_of(rows))
     except Interruption as interruption:

@@ -1,6 +1,7 @@
 """Batches of rows, without a loader in between."""
 
 import tracemalloc
+from functools import partial
 from math import ceil
 
 import numpy as np
@@ -14,9 +15,9 @@ from sk_hypersphere._batches import (
     Rows,
     even_batches,
     evenly_spaced,
-    every_triplet,
     map_batches,
     mix_outliers,
+    paired_triplets,
     random_triplets,
     rows_at_once,
     shuffled,
@@ -201,7 +202,7 @@ def test_every_pair_of_rows_of_two_kinds_is_drawn_alike_often():
 
 
 @pytest.mark.parametrize(("n_known", "n_outliers"), [(100, 1), (1, 100), (1, 1)])
-def test_a_single_row_of_a_kind_is_in_every_triplet(n_known, n_outliers):
+def test_a_single_row_of_a_kind_is_in_all_triplets(n_known, n_outliers):
     y = draw_labels(n_known, n_outliers)
     rare = np.flatnonzero((y < 0) == (n_outliers == 1))
     positives, negatives = draw_triplets(y, n_steps=3)
@@ -209,7 +210,7 @@ def test_a_single_row_of_a_kind_is_in_every_triplet(n_known, n_outliers):
 
 
 @pytest.mark.parametrize(
-    "sampler", [lambda *args: random_triplets(*args, n_steps=2), every_triplet]
+    "sampler", [lambda *args: random_triplets(*args, n_steps=2), paired_triplets]
 )
 @pytest.mark.parametrize(
     ("y", "shown"),
@@ -245,16 +246,14 @@ def test_triplets_leave_the_global_random_streams_alone():
     assert torch.equal(before[1], states()[1])
 
 
-@pytest.mark.parametrize("sampler", ["random", "every"])
+@pytest.mark.parametrize(
+    "sampler", [partial(random_triplets, n_steps=100), paired_triplets]
+)
 def test_triplets_need_memory_in_proportion_to_the_rows_alone(sampler):
     y = draw_labels(50_000, 50_000)
-    random_state = np.random.RandomState(0)
-    if sampler == "random":
-        batches = random_triplets(y, 128, random_state, n_steps=100)
-    else:
-        batches = every_triplet(y, 128, random_state)
     tracemalloc.start()
     try:
+        batches = sampler(y, 128, np.random.RandomState(0))
         n_rows = sum(map(len, batches))
         _, peak = tracemalloc.get_traced_memory()
     finally:
@@ -265,31 +264,30 @@ def test_triplets_need_memory_in_proportion_to_the_rows_alone(sampler):
 
 @EVERY_MIXTURE
 @pytest.mark.parametrize("batch_size", [1, 2, 7, 64])
-def test_every_normal_row_is_once_a_positive_and_once_a_negative(
-    n_known, n_outliers, batch_size
-):
+def test_each_pair_is_a_triplet_both_ways_round(n_known, n_outliers, batch_size):
     y = draw_labels(n_known, n_outliers)
-    batches = [*every_triplet(y, batch_size, None)]
+    batches = [*paired_triplets(y, batch_size, None)]
     assert max(map(len, batches)) <= 2 * (batch_size + batch_size % 2)
-    halves = [np.split(batch, 2) for batch in batches]
-    for side in zip(*halves, strict=True):
-        rows = np.concatenate(side)
-        np.testing.assert_array_equal(rows[y[rows] >= 0], np.flatnonzero(y >= 0))
-    for positives, negatives in halves:
+    for positives, negatives in (np.split(batch, 2) for batch in batches):
         assert ((y[positives] < 0) != (y[negatives] < 0)).all()
+        m = len(positives) // 2
+        np.testing.assert_array_equal(positives, np.r_[negatives[m:], negatives[:m]])
 
 
-def test_every_anomaly_is_among_all_triplets_as_often_as_any_other():
-    y = draw_labels(100, 30)
-    rows = np.concatenate([*every_triplet(y, 16, None)])
-    counts = np.bincount(rows, minlength=len(y))[y < 0]
-    assert counts.min() > 0 and counts.max() - counts.min() <= 2
+@EVERY_MIXTURE
+def test_every_row_is_in_pairs_as_often_as_any_other_of_its_kind(n_known, n_outliers):
+    y = draw_labels(n_known, n_outliers)
+    rows = np.concatenate([*paired_triplets(y, 16, None)])
+    counts = np.bincount(rows, minlength=len(y))
+    for kind in (y < 0, y >= 0):
+        assert counts[kind].min() > 0
+        assert counts[kind].max() - counts[kind].min() <= 2
 
 
-def test_all_triplets_are_the_same_ones_every_time():
+def test_pairs_are_the_same_ones_every_time():
     y, random_state = draw_labels(100, 30), np.random.RandomState(0)
     before = random_state.get_state()[1].copy()
-    first, second = ([*every_triplet(y, 16, random_state)] for _ in range(2))
+    first, second = ([*paired_triplets(y, 16, random_state)] for _ in range(2))
     for batch, again in zip(first, second, strict=True):
         np.testing.assert_array_equal(batch, again)
     np.testing.assert_array_equal(random_state.get_state()[1], before)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from sklearn import config_context
 from sklearn.base import clone, is_outlier_detector
 from sklearn.covariance import EllipticEnvelope
 from sklearn.ensemble import IsolationForest
@@ -213,8 +214,9 @@ def test_nothing_is_scored_before_fit(data, name):
 
 @pytest.mark.parametrize("name", ["offset_", "n_features_in_", "feature_names_in_"])
 def test_fitted_attributes_are_there_after_fit_only(name):
-    with pytest.raises(AttributeError, match=f"{name} after fit only"):
+    with pytest.raises(NotFittedError):
         getattr(FitOnNormal(FOREST), name)
+    assert not hasattr(FitOnNormal(FOREST), name)
 
 
 # What it offers
@@ -322,3 +324,16 @@ def test_a_parameter_set_after_fit_counts_from_the_next_fit_on(data):
     fitted.set_params(estimator__n_estimators=3)
     np.testing.assert_array_equal(fitted.score_samples(X), before)
     assert len(fitted.fit(X, y).estimator_.estimators_) == 3
+
+
+@pytest.mark.parametrize("with_routing", [False, True])
+def test_weights_of_samples_are_handed_on_without_those_of_anomalies(with_routing):
+    X, y = np.arange(20.0)[:, None], np.repeat([1, -1], [15, 5])
+    weights = np.linspace(1, 2, 20)
+    forest = IsolationForest(n_estimators=9, random_state=0)
+    with config_context(enable_metadata_routing=with_routing):
+        if with_routing:
+            forest.set_fit_request(sample_weight=True)
+        fitted = FitOnNormal(forest).fit(X, y, sample_weight=weights)
+    by_hand = clone(forest).fit(X[:15], sample_weight=weights[:15])
+    np.testing.assert_array_equal(fitted.score_samples(X), by_hand.score_samples(X))

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from sk_hypersphere import losses
+from sk_hypersphere._batches import random_triplets
 from sk_hypersphere.losses import (
     CACLoss,
     CenterLoss,
@@ -1100,3 +1101,59 @@ def test_the_gradient_of_the_reconstruction_is_that_of_finite_differences():
     loss = ReconstructionLoss(0.5)
     inputs = residual.requires_grad_(), code.requires_grad_()
     assert torch.autograd.gradcheck(lambda *output: loss(output), inputs)
+
+
+def eidn_of_all(margin):
+    """Every row as a positive of its own center, with every row of the other kind."""
+
+    def formula(sq_distances, y):
+        costs = []
+        for positive, label in zip(sq_distances, y, strict=True):
+            anchor = 1 if label < 0 else 0
+            for negative, other in zip(sq_distances, y, strict=True):
+                if (label < 0) != (other < 0):
+                    gap = positive[anchor] - negative[anchor]
+                    costs.append(max(0.0, gap + margin))
+        return sum(costs) / max(len(costs), 1)
+
+    return formula
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.2, 4.0])
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 40, 41])
+def test_all_triplets_are_those_of_any_two_rows_of_different_kinds(margin, n):
+    sq_distances, y = draw(0, n, labels=(-1, 0, 1), n_outputs=2)
+    value = EIDNLoss(margin, "all")(sq_distances.requires_grad_(), y)
+    value.backward()
+    expected = eidn_of_all(margin)(sq_distances.tolist(), y.tolist())
+    assert value.item() == pytest.approx(expected, rel=1e-12)
+    assert sq_distances.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("label", [-1, 0, 1])
+def test_a_batch_of_one_kind_costs_nothing_with_all_triplets(label):
+    sq_distances = torch.rand(6, 2, dtype=torch.float64, requires_grad=True)
+    value = EIDNLoss(1.0, "all")(sq_distances, torch.full((6,), label))
+    value.backward()
+    assert value.item() == 0 and not sq_distances.grad.any()
+
+
+def test_gradients_of_all_triplets_are_those_of_finite_differences():
+    sq_distances, y = draw(0, 9, labels=(-1, 1), n_outputs=2)
+    loss = EIDNLoss(0.3, "all")
+    assert torch.autograd.gradcheck(lambda d: loss(d, y), sq_distances.requires_grad_())
+
+
+def test_random_triplets_are_on_average_all_of_them():
+    sq_distances, y = draw(0, 12, labels=(-1, 1), n_outputs=2)
+    batches = torch.from_numpy(
+        random_triplets(y.numpy(), 20_000, np.random.RandomState(0), n_steps=1)
+    )[0]
+    drawn = EIDNLoss(1.0)(sq_distances[batches], y[batches])
+    expected = EIDNLoss(1.0, "all")(sq_distances, y)
+    torch.testing.assert_close(drawn, expected, rtol=0.05, atol=0.0)
+
+
+def test_unknown_triplets_are_refused():
+    with pytest.raises(ValueError, match='triplets must be "random" or "all", got'):
+        EIDNLoss(0.2, "every")

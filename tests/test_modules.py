@@ -427,9 +427,15 @@ def test_the_network_with_dropout_leaves_nothing_out_but_in_training():
     assert torch.equal(encoder(images), encoder(images))
 
 
-@pytest.mark.parametrize("wrong", [{"kernel_size": 4}, {"dropout": 1.0}])
-def test_the_network_with_dropout_refuses_what_it_cannot_do(wrong):
-    with pytest.raises(ValueError, match="kernel_size must be odd, and dropout in"):
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"kernel_size": 4}, "kernel_size must be odd, got 4. Try 5"),
+        ({"dropout": 1.0}, r"dropout must be in \[0, 1\), got 1.0"),
+    ],
+)
+def test_the_network_with_dropout_refuses_what_it_cannot_do(wrong, message):
+    with pytest.raises(ValueError, match=message):
         DropoutConvNet((1, 8, 8), 2, **wrong)
 
 

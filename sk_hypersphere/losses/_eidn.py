@@ -32,12 +32,15 @@ class EIDNLoss(nn.Module):
         half as the positive and sample i of the second half as the negative, if they
         are of different kinds: what was published, when such pairs are drawn at random.
         "all" are those of any two samples of different kinds, each as the positive of
-        its own center. Both are the same on average, and "all" varies less.
+        its own center [2]_: the same on average, with less variance, and memory that
+        grows with the square of the batch.
 
     References
     ----------
     .. [1] D. Lappas, V. Argyriou and D. Makris. "Enforced Isolation Deep Network For
        Anomaly Detection In Images".
+    .. [2] A. Hermans, L. Beyer and B. Leibe. "In Defense of the Triplet Loss for Person
+       Re-Identification". 2017.
 
     Examples
     --------
@@ -48,20 +51,26 @@ class EIDNLoss(nn.Module):
 
     def __init__(self, margin: float = 0.2, triplets: str = "random"):
         super().__init__()
+        if triplets not in ("random", "all"):
+            raise ValueError(
+                f'triplets must be "random" or "all", got {triplets!r}. Start from '
+                '"random".'
+            )
         self.margin = margin
         self.triplets = triplets
 
     def forward(self, sq_distances: Tensor, y: Tensor) -> Tensor:
         is_anomaly = y < 0
-        of_all = self.triplets == "all"
-        return (self._of_all if of_all else self._of_halves)(sq_distances, is_anomaly)
+        if self.triplets == "all":
+            return self._of_all(sq_distances, is_anomaly)
+        return self._of_halves(sq_distances, is_anomaly)
 
     def _of_all(self, sq_distances: Tensor, is_anomaly: Tensor) -> Tensor:
-        strange = torch.stack([is_anomaly, ~is_anomaly])  # (2, n), to each center
+        belongs = torch.stack([~is_anomaly, is_anomaly])  # (2, n), to each center
         to_centers = sq_distances.T  # (2, n)
-        # What a positive cannot be is so near, and a negative so far, that it is free.
-        positives = to_centers.masked_fill(strange, -torch.inf)
-        negatives = to_centers.masked_fill(~strange, torch.inf) - self.margin
+        # At infinity the hinge is flat: these pairs cost 0, with a gradient of 0.
+        positives = to_centers.masked_fill(~belongs, -torch.inf)
+        negatives = to_centers.masked_fill(belongs, torch.inf) - self.margin
         costs = (positives[:, :, None] - negatives[:, None]).clamp(min=0)  # (2, n, n)
         n_anomalies = is_anomaly.sum()
         n_triplets = 2 * n_anomalies * (len(is_anomaly) - n_anomalies)

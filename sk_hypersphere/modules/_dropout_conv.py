@@ -1,4 +1,4 @@
-"""An encoder for images that is hard to fool with a few examples."""
+"""An encoder for images that overfits less on a few anomalies."""
 
 import math
 from collections.abc import Sequence
@@ -10,13 +10,13 @@ from sk_hypersphere.modules._conv import check_image_shape, halved_shapes
 
 
 class DropoutConvNet(nn.Sequential):
-    """Strided convolutions and a hidden layer with dropout, for two kinds of images.
+    """Strided convolutions and a hidden layer, with dropout.
 
-    Each channel is brought to mean 0 and variance 1 over the training images; then
-    there are convolutions and one hidden layer, with biases and ReLU, and dropout in
-    front of both linear layers. Shown a few anomalies it learns less by heart than
-    :class:`ConvNet`. With its biases it can map all images to one point, so it needs a
-    loss that keeps some apart.
+    Each channel is brought to mean 0 and variance 1 by batch normalization without
+    learned shift and scale; then there are convolutions and one hidden layer, with
+    biases and ReLU, and dropout in front of both linear layers. With few anomalies it
+    overfits less than :class:`ConvNet`. With its biases it can collapse, mapping all
+    images to one point, so it needs a loss that keeps some apart.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class DropoutConvNet(nn.Sequential):
         Size of the hidden layer.
 
     dropout : float, default=0.3
-        Share of the inputs of a linear layer that training leaves out, in [0, 1).
+        Probability of dropout in front of each linear layer, in [0, 1).
 
     Examples
     --------
@@ -56,10 +56,13 @@ class DropoutConvNet(nn.Sequential):
         dropout: float = 0.3,
     ):
         check_image_shape("DropoutConvNet", input_shape)
-        if kernel_size % 2 == 0 or not 0 <= dropout < 1:
+        if kernel_size % 2 == 0:
             raise ValueError(
-                "kernel_size must be odd, and dropout in [0, 1), got "
-                f"{kernel_size=} and {dropout=}. Start from the defaults."
+                f"kernel_size must be odd, got {kernel_size}. Try {kernel_size + 1}."
+            )
+        if not 0 <= dropout < 1:
+            raise ValueError(
+                f"dropout must be in [0, 1), got {dropout}. Start from 0.3."
             )
         shapes = halved_shapes(input_shape, channels)
         layers = [nn.BatchNorm2d(input_shape[0], affine=False)]

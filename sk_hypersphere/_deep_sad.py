@@ -58,8 +58,8 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
         known, all else that they are known to be normal. If some are, +1, and no
         anomaly is known, set -1 here. A single label means no anomaly.
         Texts need to be named here. In cross-validation of -1, 0 and +1 set -1: of a
-        fold without anomalies, +1 would be the larger. Meta-estimators that encode
-        labels (bagging, stacking, calibration) turn +1 and -1 over: give them 0 and 1.
+        fold without anomalies, +1 would be the larger. Bagging,
+        stacking and calibration want a classifier, which this is not.
         Labels that do not fit are not used, and a warning says so. For
         ``scoring="roc_auc"`` give +1 and -1: decisions are the higher the more normal.
 

@@ -77,30 +77,35 @@ class EIDNEmbedder(BaseExampleDetector):
     scorer : {"projection", "norm"}, default="projection"
         What scores: the projection as above, or minus the distance from the origin,
         :math:`-\lVert f(x) \rVert`. It changes no weight. The distance also grows for
-        samples that are far from both centers, but training pulls normal samples closer
-        to the origin than anomalies are, not onto it.
+        samples that are far from both centers, which the projection may take for
+        normal; but training pulls normal samples closer to the origin than anomalies
+        are, not onto it. For anomalies unlike those shown, put a detector behind the
+        embedding.
 
     augment : callable, default=None
         Changes samples in training: ``augment(batch)`` returns a changed copy of a
         float32 tensor, (m, n_features) or (m, channels, height, width), of the same
         shape, for example :class:`~sk_hypersphere.modules.AugmentImages`. A module is
         copied, never trained. With few anomalies nothing helps more, if the changes
-        leave normal what is normal.
+        leave normal what is normal. Random numbers that are not from torch's stream are
+        not seeded.
 
     anomaly_label : int, float, str or None, default=None
         Label of the anomalies in `y`. None means -1 if there are any -1, else the
         larger of exactly two numbers: +1 and -1, 0 and 1, False and True all mean what
         they usually mean. All other samples are taken for normal. Texts need to be
-        named here. Meta-estimators that encode labels (bagging, stacking, calibration)
-        turn +1 and -1 over: give them 0 and 1. For ``scoring="roc_auc"`` give +1 and
-        -1: decisions are the higher the more normal.
+        named here. In cross-validation of -1, 0 and +1 set -1: of a fold without
+        anomalies, +1 would be the larger. For ``scoring="roc_auc"`` give +1 and -1:
+        decisions are the higher the more normal. Before scikit-learn 1.9, a search
+        within a cross-validation needs a function as its scorer, as the search is not
+        taken for a detector. Bagging, stacking and calibration want a classifier, which
+        this is not.
 
     calibration_fraction : float, default=0.1
         Share of the normal samples, rounded down, that is not trained on but places
         `offset_`, in [0, 1). What was trained on scores higher than what is new: with
-        0, where training samples place it, most new samples may fall outside. Of m
-        samples held out, 1 / (m + 1) of what is new is outside at least; of fewer than
-        10 none is held out. `warm_start` holds the same samples out again.
+        0, where training samples place it, most new samples may fall outside. Of fewer
+        than 10 none is held out. `warm_start` holds the same samples out again.
 
     contamination : float or "auto", default="auto"
         Fraction of new normal samples that `predict` is expected to call anomalies, in
@@ -345,12 +350,12 @@ class EIDNEmbedder(BaseExampleDetector):
         self._scored_by = self.scorer  # that which offset_ belongs to
         super()._keep(rows, plan)
 
-    def _score(self, output):
-        to_origin, to_ones = output.unbind(dim=1)  # (m, 2) -> (m,), (m,)
+    def _scores(self, X):
+        # Not from squared distances: far out, their difference has no digits left.
+        Z = self._embeddings(X).astype(np.float64)
         if self._scored_by == "norm":
-            return -to_origin.sqrt()
-        n = self._n_features_out
-        return (to_ones - to_origin - n) / (2 * sqrt(n))
+            return -np.linalg.norm(Z, axis=1)
+        return -Z.sum(axis=1) / sqrt(Z.shape[1])
 
     def _auto_offset(self, scores, method):
         return self._at_most(-sqrt(self._n_features_out) / 2, scores, method)

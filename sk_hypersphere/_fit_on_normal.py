@@ -29,7 +29,10 @@ class FitOnNormal(MetaEstimatorMixin, BaseEstimator):
     example anomalies among them. This is a step that leaves these out:
     ``make_pipeline(EIDNEmbedder(), FitOnNormal(IsolationForest()))`` embeds with the
     help of labels, and tells what normal embeddings look like by those of normal
-    samples. Labels matter to `fit` only; all else is the detector's.
+    samples. It stands around the last step only. Labels matter to `fit`; `predict`,
+    `score_samples` and `decision_function` are the detector's, where it has them:
+    :class:`~sklearn.neighbors.LocalOutlierFactor` does with ``novelty=True``,
+    :class:`~sklearn.mixture.GaussianMixture` scores but predicts components.
 
     Parameters
     ----------
@@ -40,7 +43,9 @@ class FitOnNormal(MetaEstimatorMixin, BaseEstimator):
         Label of the example anomalies in `y`. None means -1 if there are any -1, else
         the larger of exactly two numbers: +1 and -1, 0 and 1, False and True all mean
         what they usually mean. Texts need to be named here, and in an embedder in front
-        of it too. Labels that do not fit are not used, and a warning says so.
+        of it too. In cross-validation of -1, 0 and +1 set -1: of a fold without
+        anomalies, +1 would be the larger. Labels that do not fit are not used, and a
+        warning says so.
 
     Attributes
     ----------
@@ -134,11 +139,12 @@ class FitOnNormal(MetaEstimatorMixin, BaseEstimator):
         MetadataRouter
         """
         methods = MethodMapping().add(caller="fit", callee="fit")
+        methods.add(caller="fit_predict", callee="fit")
         router = MetadataRouter(owner=self)
         return router.add(estimator=self.estimator, method_mapping=methods)
 
     @available_if(_estimator_has("predict"))
-    def fit_predict(self, X, y=None):
+    def fit_predict(self, X, y=None, **fit_params):
         """Fit the detector, and say which training samples are anomalies.
 
         Parameters
@@ -149,12 +155,15 @@ class FitOnNormal(MetaEstimatorMixin, BaseEstimator):
         y : array-like of shape (n_samples,), default=None
             Labels, as in `fit`.
 
+        **fit_params : dict
+            As in `fit`.
+
         Returns
         -------
         labels : ndarray of shape (n_samples,)
-            -1 for anomalies, +1 for the rest.
+            What the detector predicts: -1 for anomalies, +1 for the rest.
         """
-        return self.fit(X, y).predict(X)
+        return self.fit(X, y, **fit_params).predict(X)
 
     @available_if(_estimator_has("predict"))
     def predict(self, X):
@@ -224,7 +233,7 @@ class FitOnNormal(MetaEstimatorMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        inner = get_tags(self.estimator)
+        inner = get_tags(getattr(self, "estimator_", self.estimator))
         tags.estimator_type = inner.estimator_type
         tags.input_tags = inner.input_tags
         return tags

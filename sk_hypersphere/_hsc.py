@@ -61,10 +61,9 @@ class HSC(BaseSemiSupervisedDetector):
         what they usually mean. All other samples are taken for normal; a single label
         means that all are. Texts need to be named here. In cross-validation of -1, 0
         and +1 set -1: of a fold without anomalies, +1 would be the larger.
-        Meta-estimators that encode labels (bagging, stacking, calibration) turn +1 and
-        -1 over: give them 0 and 1. Labels that do not fit are not used, and a warning
-        says so. For ``scoring="roc_auc"`` give +1 and -1: decisions are the higher the
-        more normal.
+        Labels that do not fit are not used, and a warning says so. For
+        ``scoring="roc_auc"`` give +1 and -1: decisions are the higher the more normal.
+        Bagging, stacking and calibration want a classifier, which this is not.
 
     outlier_ratio : float, default=1.0
         Example anomalies in a training batch over its other samples, above 0, rounded

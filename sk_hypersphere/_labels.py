@@ -199,7 +199,7 @@ def binary_labels(y, anomaly_label=None, *, required=False):
     distinct = list(dict.fromkeys(y.tolist()))
     wanted = _anomaly_label_among(distinct) if anomaly_label is None else anomaly_label
     is_anomaly = is_label(y, wanted, "anomaly_label")
-    if is_anomaly.all():
+    if len(y) and is_anomaly.all():
         raise ValueError(
             f"y must hold samples that are not anomalies, got {len(y)} labels that all "
             f"are {wanted!r}. Add normal samples, or set anomaly_label."

@@ -84,6 +84,7 @@ class HypersphereNet(NeuralNet):
         self.last_good_ = None
         return super().initialize()
 
+    @torch.enable_grad()  # also where the caller has switched it off
     def _run_lean_epoch(self, iterator):
         """Train for one epoch; return the loss of the first batch, and the mean."""
         self._set_training(True)

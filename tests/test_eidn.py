@@ -688,3 +688,14 @@ def test_with_augment_training_is_twice_as_long(data):
         for augment in (None, torch.clone)
     ]
     assert lengths[1] == 2 * lengths[0]
+
+
+@pytest.mark.parametrize("scorer", ["projection", "norm"])
+def test_scores_keep_their_digits_however_far_out_a_row_is(data, scorer):
+    fitted = EIDNEmbedder(scorer=scorer, **LEARNS).fit(*data)
+    far = np.float32([[10.0**k, 0, 0, 0] for k in (3, 17, 30)])
+    Z = fitted.transform(far).astype(np.float64)
+    projections, norms = Z.sum(axis=1) / np.sqrt(Z.shape[1]), np.linalg.norm(Z, axis=1)
+    expected = -projections if scorer == "projection" else -norms
+    np.testing.assert_allclose(fitted.score_samples(far), expected, rtol=1e-6)
+    assert len(np.unique(expected)) == 3

@@ -330,10 +330,26 @@ def test_a_parameter_set_after_fit_counts_from_the_next_fit_on(data):
 def test_weights_of_samples_are_handed_on_without_those_of_anomalies(with_routing):
     X, y = np.arange(20.0)[:, None], np.repeat([1, -1], [15, 5])
     weights = np.linspace(1, 2, 20)
-    forest = IsolationForest(n_estimators=9, random_state=0)
+    svm = OneClassSVM()
     with config_context(enable_metadata_routing=with_routing):
         if with_routing:
-            forest.set_fit_request(sample_weight=True)
-        fitted = FitOnNormal(forest).fit(X, y, sample_weight=weights)
-    by_hand = clone(forest).fit(X[:15], sample_weight=weights[:15])
+            svm.set_fit_request(sample_weight=True)
+        fitted = FitOnNormal(svm).fit(X, y, sample_weight=weights)
+    by_hand = clone(svm).fit(X[:15], sample_weight=weights[:15])
     np.testing.assert_array_equal(fitted.score_samples(X), by_hand.score_samples(X))
+
+
+def test_fit_predict_hands_weights_on_too():
+    X, y = np.arange(20.0)[:, None], np.repeat([1, -1], [15, 5])
+    weights = np.linspace(1, 2, 20)
+    model = FitOnNormal(OneClassSVM())
+    fitted = clone(model).fit(X, y, sample_weight=weights)
+    told = model.fit_predict(X, y, sample_weight=weights)
+    np.testing.assert_array_equal(told, fitted.predict(X))
+
+
+def test_what_kind_of_estimator_it_is_changes_with_the_next_fit():
+    X = np.arange(20.0)[:, None]
+    fitted = FitOnNormal(FOREST).fit(X).set_params(estimator=GaussianMixture())
+    assert is_outlier_detector(fitted)
+    assert not is_outlier_detector(fitted.fit(X))

@@ -430,7 +430,7 @@ def test_the_network_with_dropout_leaves_nothing_out_but_in_training():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"kernel_size": 4}, "kernel_size must be odd, got 4. Try 5"),
+        ({"kernel_size": 4}, "kernel_size must be odd and above 0, got 4. Try 5"),
         ({"dropout": 1.0}, r"dropout must be in \[0, 1\), got 1.0"),
     ],
 )

@@ -132,3 +132,11 @@ def test_parameters_of_the_net_replace_ours(X):
     net = train(X, optimizer=torch.optim.SGD, max_epochs=1, batch_size=7)
     assert isinstance(net.optimizer_, torch.optim.SGD)
     assert (len(net.history), net.batch_size) == (1, 7)
+
+
+def test_gradients_are_computed_where_the_caller_has_switched_them_off():
+    X = np.random.RandomState(0).normal(size=(50, 3)).astype(np.float32)
+    detector = DeepSVDD(max_epochs=2, random_state=0)
+    with torch.no_grad():
+        scores = detector.fit(X).score_samples(X)
+    np.testing.assert_array_equal(scores, detector.fit(X).score_samples(X))

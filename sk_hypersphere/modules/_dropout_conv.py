@@ -56,9 +56,10 @@ class DropoutConvNet(nn.Sequential):
         dropout: float = 0.3,
     ):
         check_image_shape("DropoutConvNet", input_shape)
-        if kernel_size % 2 == 0:
+        if kernel_size < 1 or kernel_size % 2 == 0:
             raise ValueError(
-                f"kernel_size must be odd, got {kernel_size}. Try {kernel_size + 1}."
+                f"kernel_size must be odd and above 0, got {kernel_size}. Try "
+                f"{max(kernel_size + 1, 1)}."
             )
         if not 0 <= dropout < 1:
             raise ValueError(

@@ -14,6 +14,9 @@ BLOCK_ROWS = 32
 # Fewer rows leave the processor idle between calls; more no longer pay.
 INFERENCE_BATCH_SIZE = 8192
 
+# Triplets are drawn for so many batches at once: one by one would take longer.
+DRAWN_AT_ONCE = 100
+
 # Bounds the memory that distances to many centers take while scoring, in numbers.
 MAX_OUTPUTS = 2**23
 
@@ -271,24 +274,26 @@ def random_triplets(y, batch_size, random_state, *, n_steps):
     n_steps : int
         Number of batches.
 
-    Returns
-    -------
-    ndarray of shape (n_steps, 2 * batch_size)
-        Indices of the rows of each batch.
+    Yields
+    ------
+    ndarray of shape (2 * batch_size,)
+        Indices of the rows of one batch.
 
     Raises
     ------
     ValueError
         If there are no anomalies, or no other rows.
     """
-    size = n_steps, batch_size
-    normal, anomalies = (
-        kind[random_state.randint(len(kind), size=size)] for kind in both_kinds(y)
-    )
-    is_turned = random_state.random_sample(size) < 0.5
-    positives = np.where(is_turned, anomalies, normal)
-    negatives = np.where(is_turned, normal, anomalies)
-    return np.concatenate([positives, negatives], axis=1)
+    kinds = both_kinds(y)
+    for start in range(0, n_steps, DRAWN_AT_ONCE):
+        size = min(DRAWN_AT_ONCE, n_steps - start), batch_size
+        normal, anomalies = (
+            kind[random_state.randint(len(kind), size=size)] for kind in kinds
+        )
+        is_turned = random_state.random_sample(size) < 0.5
+        positives = np.where(is_turned, anomalies, normal)
+        negatives = np.where(is_turned, normal, anomalies)
+        yield from np.concatenate([positives, negatives], axis=1)
 
 
 def paired_triplets(y, batch_size, random_state):

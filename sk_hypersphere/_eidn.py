@@ -43,7 +43,7 @@ class EIDNEmbedder(BaseExampleDetector):
     minimizes :class:`~sk_hypersphere.losses.EIDNLoss` over triplets of a center, a
     sample that belongs to it and one that belongs to the other. Samples are drawn from
     all of their kind, with replacement, so that a single anomaly will do. Of triplets
-    only the indices of one epoch are in memory.
+    only indices are in memory, those of a hundred batches at most.
 
     In a pipeline, classic detectors would learn from anomalies too.
     :class:`FitOnNormal` leaves them out:

@@ -1146,10 +1146,9 @@ def test_gradients_of_all_triplets_are_those_of_finite_differences():
 
 def test_random_triplets_are_on_average_all_of_them():
     sq_distances, y = draw(0, 12, labels=(-1, 1), n_outputs=2)
-    batches = torch.from_numpy(
-        random_triplets(y.numpy(), 20_000, np.random.RandomState(0), n_steps=1)
-    )[0]
-    drawn = EIDNLoss(1.0)(sq_distances[batches], y[batches])
+    random_state = np.random.RandomState(0)
+    (batch,) = random_triplets(y.numpy(), 20_000, random_state, n_steps=1)
+    drawn = EIDNLoss(1.0)(sq_distances[batch], y[batch])
     expected = EIDNLoss(1.0, "all")(sq_distances, y)
     torch.testing.assert_close(drawn, expected, rtol=0.05, atol=0.0)
 

@@ -64,7 +64,7 @@ SHOWN, UNSEEN = (
     [*range(1, 6)],
     [*range(6, 10)],
 )  # anomalies beside the digit 0
-N_SEEDS = {("MNIST", 1): 3}  # 1 elsewhere
+N_SEEDS = {("MNIST", 1): 3, ("unseen", 5): 3, ("cracks", 50): 3}  # 1 elsewhere
 
 # Changes that leave a digit, an object and a piece of concrete what they are.
 AUGMENT = {

@@ -319,7 +319,7 @@ def documented_parameters(docstring):
         flags=re.DOTALL | re.MULTILINE,
     )
     lines = re.findall(
-        r"^(\w[\w, ]*?)(?: : (.*))?$", section[1] if section else "", re.M
+        r"^[*]*(\w[\w, ]*?)(?: : (.*))?$", section[1] if section else "", re.M
     )
     return {name: kind for names, kind in lines for name in names.split(", ")}
 

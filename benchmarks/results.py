@@ -58,7 +58,8 @@ class Results:
             )
         self.path.parent.mkdir(exist_ok=True)
         with self.path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, row, lineterminator="\n")
+            columns = self.rows[0] if self.rows else row
+            writer = csv.DictWriter(file, columns, lineterminator="\n")
             if not self.rows:
                 writer.writeheader()
             writer.writerow(row)

@@ -115,6 +115,12 @@ def test_a_header_without_a_row_is_written_again(results):
     assert Results(results.path).rows == restarted.rows
 
 
+def test_columns_in_another_order_stay_under_their_names(results):
+    results.add(first="1", second="2")
+    results.add(second="4", first="3")
+    assert [row["first"] for row in Results(results.path).rows] == ["1", "3"]
+
+
 def test_a_row_with_other_columns_is_refused(results):
     results.add(method="a")
     with pytest.raises(ValueError, match="must have the columns method, version, got"):

@@ -69,9 +69,10 @@ class EIDNLoss(nn.Module):
         belongs = torch.stack([~is_anomaly, is_anomaly])  # (2, n), to each center
         to_centers = sq_distances.T  # (2, n)
         # At infinity the hinge is flat: these pairs cost 0, with a gradient of 0.
-        positives = to_centers.masked_fill(~belongs, -torch.inf)
-        negatives = to_centers.masked_fill(belongs, torch.inf) - self.margin
-        costs = (positives[:, :, None] - negatives[:, None]).clamp(min=0)  # (2, n, n)
+        positives = torch.where(belongs, to_centers, -torch.inf)
+        negatives = torch.where(belongs, torch.inf, to_centers)
+        excess = positives[:, :, None] - negatives[:, None] + self.margin  # (2, n, n)
+        costs = torch.relu(excess)  # quicker than clamp
         n_anomalies = is_anomaly.sum()
         n_triplets = 2 * n_anomalies * (len(is_anomaly) - n_anomalies)
         return costs.sum() / n_triplets.clamp(min=1)
@@ -79,7 +80,7 @@ class EIDNLoss(nn.Module):
     def _of_halves(self, sq_distances: Tensor, is_anomaly: Tensor) -> Tensor:
         m = len(is_anomaly) // 2
         positives, negatives = sq_distances[: 2 * m].view(2, m, 2).unbind()
-        costs = (positives - negatives + self.margin).clamp(min=0)  # (m, 2)
+        costs = torch.relu(positives - negatives + self.margin)  # (m, 2)
         anchors = torch.stack([~is_anomaly[:m], is_anomaly[:m]], dim=1)
         is_triplet = is_anomaly[:m] != is_anomaly[m : 2 * m]
         counts = anchors & is_triplet[:, None]  # (m, 2)

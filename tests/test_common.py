@@ -707,7 +707,8 @@ def test_an_optimizer_with_a_closure_trains(estimator, X, y):
 
 @law(has_net)
 def test_early_stopping_stops_early(estimator, X, y):
-    stop = EarlyStopping(monitor="valid_loss", patience=2, threshold=1e9)
+    never_better = {"threshold": 1e9, "threshold_mode": "abs"}
+    stop = EarlyStopping(monitor="valid_loss", patience=2, **never_better)
     fitted = (
         fresh(estimator, max_epochs=9)
         .set_params(callbacks=[stop], net__train_split=ValidSplit(5))

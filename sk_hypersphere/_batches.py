@@ -317,6 +317,11 @@ def paired_triplets(y, batch_size, random_state):
     ------
     ndarray of shape (m,)
         Indices of positives, then of as many negatives.
+
+    Raises
+    ------
+    ValueError
+        If there are no anomalies, or no other rows.
     """
     kinds = both_kinds(y)
     n_pairs = max(map(len, kinds))

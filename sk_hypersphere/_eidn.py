@@ -64,9 +64,9 @@ class EIDNEmbedder(BaseExampleDetector):
         nothing. "auto" is the squared distance between the centers, p; 0.2 was
         published.
 
-    steps_per_epoch : int, default=None
-        Number of batches in an epoch. Each epoch draws new ones. None draws about as
-        many samples as there are, in at most 5 batches, or 50 of images.
+    steps_per_epoch : int or None, default=None
+        Number of batches in an epoch. Each epoch draws new ones. None is as many as
+        have about as many samples as there are, but at most 5, or 50 of images.
 
     triplets : {"all", "random"}, default="all"
         "random" is what was published: a fair coin says for each of the `batch_size`
@@ -79,8 +79,9 @@ class EIDNEmbedder(BaseExampleDetector):
         :math:`-\lVert f(x) \rVert`. It changes no weight. The distance also grows for
         samples that are far from both centers, which the projection may take for
         normal; but training pulls normal samples closer to the origin than anomalies
-        are, not onto it. For anomalies unlike those shown, put a detector behind the
-        embedding.
+        are, not onto it. On images the projection ranks better, also anomalies of kinds
+        that were not shown. A detector behind the embedding finds what is far from both
+        centers, whatever the direction.
 
     augment : callable, default=None
         Changes samples in training: ``augment(batch)`` returns a changed copy of a

@@ -1236,6 +1236,17 @@ def test_anomalies_are_shown_to_every_method_once(results, tiny_eidn):
     assert all(f"| {method} |" in page for method in eidn.EMBEDDERS + eidn.RIVALS)
 
 
+def test_detectors_behind_a_reducer_are_not_measured_twice(results, tiny_eidn):
+    options = Namespace(smoke=True, seeds=1, only="LDA", device="cpu")
+    eidn.run(results, options)
+    finished = [*results.rows]
+    results.clear()
+    results.add(**{k: v for k, v in finished[0].items() if k != "version"})
+    eidn.run(results, options)
+    times = {"seconds": "0"}
+    assert [row | times for row in results.rows] == [row | times for row in finished]
+
+
 def test_a_reducer_is_measured_alone(results, tiny_eidn):
     eidn.run(results, Namespace(smoke=True, seeds=1, only="LDA", device="cpu"))
     methods = [f"LDA + {detector}" for detector in eidn.DETECTORS]
@@ -1344,7 +1355,8 @@ def test_new_kinds_of_anomalies_are_in_the_test_only():
 
 
 def test_distances_of_anomalies_are_in_units_of_those_of_normal_images():
-    points = np.array([[-1.0, 0.0], [1.0, 0.0], [0.0, 3.0]])
-    is_normal = np.array([True, True, False])
-    distances = eidn_pictures.distances_from_normal(points, is_normal)
-    np.testing.assert_allclose(distances, [1, 1, 3])
+    points = np.array([[-2.0, 0.0], [2.0, 0.0], [0.0, 6.0]])
+    task = Namespace(is_normal=np.array([True, True, False]))
+    embedded = eidn_pictures.Embedded(points, [], None, seconds=1.0)
+    row = eidn_pictures.figures(task, embedded)
+    assert float(row["distance"]) == 3 and float(row["auroc"]) == 100

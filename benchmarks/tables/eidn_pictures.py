@@ -254,8 +254,9 @@ def render(rows):
     ]
     return (
         "Test images of 0 against 6 to 9 by their distance from the mean of the normal "
-        "ones; AUROC in percent, and the mean distance of anomalies where that of "
-        f"normal images is 1:\n\n{markdown_table(header, lines)}"
+        "ones, which takes their labels and is no detector; AUROC in percent, and the "
+        "mean distance of anomalies where that of normal images is 1:\n\n"
+        f"{markdown_table(header, lines)}"
     )
 
 

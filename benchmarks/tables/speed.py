@@ -163,7 +163,7 @@ def train_mchad(n_rows=20_000, epochs=4):
 
 
 def train_eidn(X, triplets, *, epochs, n_steps, batch_size=64):
-    """Default network and batches, of as many normal rows as anomalies, 10 % of all."""
+    """EIDN with its default network; a tenth of the rows are anomalies, the last."""
     n_anomalies = len(X) // 10
     y = np.repeat([1, -1], [len(X) - n_anomalies, n_anomalies])
     make = partial(

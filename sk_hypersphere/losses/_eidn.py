@@ -44,6 +44,7 @@ class EIDNLoss(nn.Module):
 
     Examples
     --------
+    >>> import torch
     >>> positive, negative = [0.5, 1.0], [1.0, 0.75]  # squared distances to the centers
     >>> EIDNLoss(margin=1.0)(torch.tensor([positive, negative]), torch.tensor([0, -1]))
     tensor(0.5000)

@@ -14,9 +14,9 @@ class DropoutConvNet(nn.Sequential):
 
     Each channel is brought to mean 0 and variance 1 by batch normalization without
     learned shift and scale; then there are convolutions and one hidden layer, with
-    biases and ReLU, and dropout in front of both linear layers. With few anomalies it
-    overfits less than :class:`ConvNet`. With its biases it can collapse, mapping all
-    images to one point, so it needs a loss that keeps some apart.
+    biases and ReLU, and dropout in front of both linear layers, so that a few anomalies
+    are not soon learned by heart. With its biases it can collapse, mapping all images
+    to one point, so it needs a loss that keeps some apart.
 
     Parameters
     ----------

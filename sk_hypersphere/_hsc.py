@@ -306,7 +306,9 @@ class HSC(BaseSemiSupervisedDetector):
         super()._keep(rows, plan)
 
     def _score(self, output):
-        return -self.net_.criterion_.evidence(output)
+        # An infinite distance would be divided by itself.
+        finite = output.clamp(max=torch.finfo(output.dtype).max)
+        return -self.net_.criterion_.evidence(finite)
 
     def _auto_offset(self, scores, method):
         has_boundary = self.diagnostics_["n_example_anomalies"] > 0

@@ -195,3 +195,13 @@ def test_labels_of_every_convention_give_the_same_bits(data, loss):
     for fitted in fits:
         np.testing.assert_array_equal(fitted.score_samples(X), fits[0].score_samples(X))
         assert fitted.offset_ == fits[0].offset_
+
+
+@pytest.mark.parametrize("radial", ["pseudo-huber", "squared"])
+def test_what_is_so_far_that_its_distance_overflows_is_an_anomaly(radial):
+    X = np.random.RandomState(0).normal(size=(60, 4)).astype(np.float32)
+    y = np.where(X[:, 0] > 1, -1, 1)
+    fitted = HSC(radial=radial, random_state=0).fit(X, y)
+    fill_values = np.float32([[1e20, 0, 0, 0], [3e38, 0, 0, 0]])
+    assert not np.isnan(fitted.score_samples(fill_values)).any()
+    assert (fitted.predict(fill_values) == -1).all()

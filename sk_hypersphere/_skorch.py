@@ -96,15 +96,13 @@ class HypersphereNet(NeuralNet):
             loss = criterion(module(X), y)
             loss.backward()
             optimizer.step()
+            loss, size = loss.detach(), len(y)
             if first is None:
-                first, total = (
-                    loss.detach(),
-                    torch.zeros_like(loss, dtype=torch.float64),
-                )
+                first, total = loss, torch.zeros_like(loss, dtype=torch.float64)
             # Losses that are kept apart would lie between the large temporaries of the
             # batches, whose memory could then not be used again.
-            total.add_(loss.detach(), alpha=len(y))
-            n_rows += len(y)
+            total.add_(loss, alpha=size)
+            n_rows += size
         return first.item(), total.item() / n_rows
 
     def _listens_to_batches(self):

@@ -141,17 +141,18 @@ class HypersphereNet(NeuralNet):
 
 
 class Progress(Callback):
-    """Advance a bar by one with every epoch, and show the loss on it."""
+    """Advance a bar by the nets that an epoch trains, and show the loss on it."""
 
-    def __init__(self, bar):
+    def __init__(self, bar, n_nets=1):
         self.bar = bar
+        self.n_nets = n_nets
 
     def on_epoch_end(self, net, **kwargs):
         self.bar.set_postfix(loss=f"{net.history[-1, 'train_loss']:.4g}")
-        self.bar.update()
+        self.bar.update(self.n_nets)
 
     def __getstate__(self):
-        return {"bar": tqdm(disable=True)}
+        return {"bar": tqdm(disable=True), "n_nets": self.n_nets}
 
 
 class AfterEpoch(Callback):
@@ -234,11 +235,15 @@ def one_cycle(max_lr, n_steps):
 
 
 class Run(NamedTuple):
-    """What all nets trained in one fit share."""
+    """What all nets trained in one fit share.
+
+    `n_nets` is how many nets a single module stands for.
+    """
 
     random_state: np.random.RandomState
     device: torch.device
     bar: tqdm
+    n_nets: int = 1
 
 
 def train_net(module, loss, rows, run, **params):
@@ -274,8 +279,8 @@ def make_net(
     Parameters
     ----------
     module : nn.Module
-        What is trained. A parameter named ``head.centers`` is exempt from weight decay,
-        which would pull the centers to the origin.
+        What is trained. Centers that are learned, a parameter whose name ends so, are
+        exempt from weight decay, which would pull them to the origin.
 
     loss : nn.Module
         Called as ``loss(module(X), y)`` for every batch.
@@ -314,7 +319,7 @@ def make_net(
         "iterator_train": BatchIterator,
         "iterator_valid": BatchIterator,
         "train_split": None,
-        "callbacks": [*callbacks, Progress(run.bar)],
+        "callbacks": [*callbacks, Progress(run.bar, run.n_nets)],
         # The net writes the loss of an epoch itself, and the bar shows it.
         "callbacks__train_loss": None,
         "callbacks__print_log": None,
@@ -332,8 +337,8 @@ def make_net(
         params.setdefault("optimizer__fused", True)
     if weight_decay and "weight_decay" in signature(params["optimizer"]).parameters:
         params.setdefault("optimizer__weight_decay", weight_decay)
-        if "head.centers" in dict(module.named_parameters()):
-            groups = [("head.centers", {"weight_decay": 0.0})]
+        if any(name.endswith(".centers") for name, _ in module.named_parameters()):
+            groups = [("*.centers", {"weight_decay": 0.0})]
             params.setdefault("optimizer__param_groups", groups)
     net = HypersphereNet(module, loss, **params)
     net.valid_sampler = valid_sampler

@@ -5,6 +5,7 @@ callbacks, validation splits and parameters work as skorch documents them. What 
 is the inner loop, which costs no more than a loop written in plain torch.
 """
 
+from contextlib import nullcontext
 from inspect import signature
 from math import ceil
 from typing import NamedTuple
@@ -36,9 +37,43 @@ class HypersphereNet(NeuralNet):
     recorded one by one, as skorch does, where a callback listens to them or the
     optimizer needs a closure. An epoch whose loss is not finite ends training, and the
     weights go back to the last that gave a finite loss.
+
+    Parameters
+    ----------
+    *args, **kwargs
+        Those of ``NeuralNet``, among them ``compile=True`` for ``torch.compile``, which
+        speeds up training alone: what is scored goes through the layers themselves.
+
+    autocast : torch.dtype, default=None
+        Lower precision for the layers of the encoder in training, as `torch.autocast`
+        chooses them: ``torch.bfloat16`` pays on GPUs with tensor cores (float16 would
+        need its gradients scaled, which is not done). Weights, distances and loss stay
+        float32, and so does all that is scored. None computes everything in float32.
     """
 
     valid_sampler = None  # of the batches that a split holds out; None is in order
+
+    def __init__(self, *args, autocast=None, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.autocast = autocast
+
+    def torch_compile(self, module, name):
+        """Compile the module in place, so that its weights keep their names.
+
+        The loss is left as it is: a few sums, and not worth the time.
+        """
+        if self.compile and name == "module":
+            module.compile(**self.get_params_for("compile"))
+        return module
+
+    def infer(self, x, **fit_params):
+        with self._precision() if self.module_.training else nullcontext():
+            return super().infer(x, **fit_params)
+
+    def _precision(self):
+        if self.autocast is None:
+            return nullcontext()
+        return torch.autocast(torch.device(self.device).type, self.autocast)
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         if not training:
@@ -89,11 +124,14 @@ class HypersphereNet(NeuralNet):
         """Train for one epoch; return the loss of the first batch, and the mean."""
         self._set_training(True)
         module, criterion, optimizer = self.module_, self.criterion_, self.optimizer_
+        precision = self._precision()
         first = total = None
         n_rows = 0
         for X, y in iterator:
             optimizer.zero_grad()
-            loss = criterion(module(X), y)
+            with precision:
+                output = module(X)
+            loss = criterion(output, y)
             loss.backward()
             optimizer.step()
             loss, size = loss.detach(), len(y)

@@ -964,6 +964,18 @@ def test_noise_is_in_standard_deviations_of_each_feature(noise):
     assert (added.mean(dim=0).abs() <= 0.06 * expected).all()
 
 
+@pytest.mark.parametrize("n_centers", [1, 3])
+def test_autocast_lowers_the_precision_of_the_encoder_alone(n_centers):
+    generator = torch.Generator().manual_seed(0)
+    centers = torch.randn(n_centers, 4, generator=generator)
+    x = torch.randn(8, 5, generator=generator)
+    module = Hypersphere(nn.Linear(5, 4), Centers(centers))
+    with torch.autocast("cpu", torch.bfloat16):
+        z, sq_distances = module.encoder(x), module(x)
+    assert z.dtype == torch.bfloat16
+    assert torch.equal(sq_distances, module.head(z.float()))
+
+
 # Stacks.
 
 

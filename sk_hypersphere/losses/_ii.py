@@ -57,6 +57,10 @@ class IILoss(nn.Module):
         sizes = member.sum(dim=0)  # (k,)
         means = member.T @ z / sizes.clamp(min=1)[:, None]  # (k, p)
         intra = (z - means[y]).square().sum(dim=1).mean()
+        if len(means) > len(z):
+            # Some classes have no row, but would be in most of the pairs of means.
+            kept = sizes.argsort(descending=True, stable=True)[: len(z)]
+            means, sizes = means[kept], sizes[kept]  # (n, p), (n,)
         return self.alpha * intra - self.beta * least_gap(means, sizes > 0)
 
 

@@ -42,13 +42,15 @@ from sk_hypersphere._collapse import (
 )
 from sk_hypersphere._parameters import ParameterDicts
 from sk_hypersphere._pretrain import settle_statistics
-from sk_hypersphere._random import make_seed, seeded
+from sk_hypersphere._random import TorchStream, make_seed
 from sk_hypersphere._skorch import (
+    HypersphereNet,
     LowerLearningRate,
     Run,
     Schedule,
+    fit_net,
+    make_net,
     progress_bar,
-    train_net,
 )
 from sk_hypersphere.modules import MLP, ConvNet, Hypersphere
 
@@ -76,6 +78,26 @@ class Plan(NamedTuple):
     held_out: Sequence[int] = ()
     learns: bool = True
     make_module: Callable = Hypersphere
+
+
+class Training(NamedTuple):
+    """A fit whose net is ready to be trained, and what is needed afterwards.
+
+    `rows` are all samples with the labels of the plan, on the device of training;
+    `stream` takes the place of torch's; `initial_variance` is that of each component of
+    the embedding, (p,).
+    """
+
+    net: HypersphereNet
+    rows: Rows
+    plan: Plan
+    stream: TorchStream
+    initial_variance: np.ndarray
+
+    @property
+    def dataset(self):
+        """The rows that the net is trained on."""
+        return self.rows.without(self.plan.held_out)
 
 
 class BaseHypersphere(
@@ -195,20 +217,37 @@ class BaseHypersphere(
             What was trained.
         """
 
-    def _fit(self, X, y=None):
+    def _fit(self, X, y=None, **labels):
         with unchanged_on_error(self):
-            X = self._validate(X, reset=True)
-            y = self._check_y(X, y)
-            device = resolve_device(self.device)
-            seed = make_seed(self.random_state)
+            X, y = self._check(X, y, **labels)
             with progress_bar(self.verbose, type(self).__name__) as bar:
-                run = Run(np.random.RandomState(seed), device, bar)
-                y = self._prepare(X, y, run)
-                with seeded(seed, device):
-                    self._train(X, y, run)
+                training = self._begin(X, y, bar)
+                with training.stream.active():
+                    fit_net(training.net, training.dataset)
+                    self._finish(training)
         return self
 
-    def _train(self, X, y, run):
+    def _check(self, X, y=None, **labels):
+        """What `fit` was given, as the other steps of a fit take it."""
+        X = self._validate(X, reset=True)
+        return X, self._check_y(X, y, **labels)
+
+    def _begin(self, X, y, bar):
+        """All of a fit that comes before its net is trained, given what is checked.
+
+        Returns
+        -------
+        Training
+        """
+        device = resolve_device(self.device)
+        seed = make_seed(self.random_state)
+        run = Run(np.random.RandomState(seed), device, bar)
+        y = self._prepare(X, y, run)
+        stream = TorchStream(seed, device)
+        with stream.active():
+            return self._make_training(X, y, run, stream)
+
+    def _make_training(self, X, y, run, stream):
         if self.warm_start and hasattr(self, "net_"):
             module = deepcopy(self.net_.module_)
             encoder, head = module.encoder, module.head.to(run.device)
@@ -218,16 +257,14 @@ class BaseHypersphere(
         self._n_features_out = check_embedding(encoder, X, run.device, self.batch_size)
         if head is None and not isinstance(self.encoder, nn.Module):
             settle_statistics(encoder, X, run.device)
-        before = embedding_variance(encoder, X, run.device)
+        variance = embedding_variance(encoder, X, run.device)
         plan = self._plan(encoder, head, X, y, run)
-        rows = Rows(X, plan.y, run.device)
         max_epochs = self._auto("max_epochs", plan.schedule.max_epochs) * plan.learns
         lowers = plan.schedule.lowers and self.lr == "auto"
         run.bar.total += max_epochs
-        net = train_net(
+        net = make_net(
             plan.make_module(encoder, plan.head).to(run.device),
             plan.loss,
-            rows.without(plan.held_out),
             run,
             max_epochs=max_epochs,
             batch_size=self.batch_size,
@@ -243,9 +280,15 @@ class BaseHypersphere(
             ],
             net_params=self.net_params,
         )
-        self.net_ = net
+        return Training(net, Rows(X, plan.y, run.device), plan, stream, variance)
+
+    def _finish(self, training):
+        """All of a fit that comes after its net was trained."""
+        self.net_ = net = training.net
         self.n_iter_ = len(net.history)
-        after = embedding_variance(encoder, X, run.device)
+        encoder, rows = net.module_.encoder, training.rows
+        before = training.initial_variance
+        after = embedding_variance(encoder, rows.X, rows.device)
         self.diagnostics_ = {
             "initial_embedding_variance": float(before.sum()),
             "embedding_variance": float(after.sum()),
@@ -253,7 +296,7 @@ class BaseHypersphere(
         }
         if not np.isfinite(after).all():
             net.raise_non_finite("Embeddings became infinite or NaN")
-        self._keep(rows, plan)
+        self._keep(rows, training.plan)
         warn_if_collapsed(self.diagnostics_, encoder)
 
     def _auto(self, name, value):

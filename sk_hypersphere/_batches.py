@@ -1,5 +1,6 @@
 """Rows of an array as batches of tensors, without a loader in between."""
 
+from itertools import pairwise
 from math import ceil
 
 import numpy as np
@@ -73,14 +74,36 @@ class Rows(Dataset):
         (Tensor of shape (m, ...), float32; Tensor of shape (m,))
         """
         if self.resident:
-            chosen = torch.from_numpy(indices).to(self.device)
-            X, y = (values.index_select(0, chosen) for values in self.resident)
-        else:
-            # numpy gathers faster than torch for short batches, and copies: the batch
-            # can be written to, also where X is a read-only memory map.
-            X = torch.from_numpy(self.X.take(indices, axis=0))
-            y = torch.from_numpy(self.y.take(indices))
+            return self._take_resident(torch.from_numpy(indices).to(self.device))
+        # numpy gathers faster than torch for short batches, and copies: the batch can
+        # be written to, also where X is a read-only memory map.
+        X = torch.from_numpy(self.X.take(indices, axis=0))
+        y = torch.from_numpy(self.y.take(indices))
         return X.to(self.device, torch.float32), y.to(self.device)
+
+    def _take_resident(self, chosen):
+        X, y = (values.index_select(0, chosen) for values in self.resident)
+        return X.to(torch.float32), y
+
+    def take_each(self, batches):
+        """Rows and labels of one batch after the other.
+
+        Parameters
+        ----------
+        batches : iterable of ndarray of shape (m,)
+            Indices of each batch.
+
+        Yields
+        ------
+        (Tensor of shape (m, ...), float32; Tensor of shape (m,))
+        """
+        if not self.resident:
+            yield from map(self.take, batches)
+            return
+        batches = list(batches)
+        # One transfer for all: the host would wait for the device at each.
+        indices = torch.from_numpy(np.concatenate(batches)).to(self.device)
+        yield from map(self._take_resident, indices.split([*map(len, batches)]))
 
 
 def fits(X, device):
@@ -188,23 +211,36 @@ class BatchIterator:
         self.y = self.rows.y[self.indices]
 
     def __iter__(self):
-        for chosen in self.sampler(self.y, self.batch_size, self.random_state):
-            X, y = self.rows.take(self.indices[chosen])
-            if self.transform is not None:
-                X = self.transform(X, self.y[chosen])
-            yield X, y
+        batches = self.sampler(self.y, self.batch_size, self.random_state)
+        if self.transform is None:
+            yield from self.rows.take_each(self.indices[chosen] for chosen in batches)
+            return
+        batches = list(batches)
+        taken = self.rows.take_each(self.indices[chosen] for chosen in batches)
+        for chosen, (X, y) in zip(batches, taken, strict=True):
+            yield self.transform(X, self.y[chosen]), y
 
 
 def in_order(y, batch_size, random_state):
     """Every row once, in order."""
-    bounds = even_batches(len(y), batch_size)
-    return (np.arange(a, b) for a, b in zip(bounds, bounds[1:], strict=False))
+    return (np.arange(a, b) for a, b in pairwise(even_batches(len(y), batch_size)))
 
 
 def shuffled(y, batch_size, random_state):
     """Every row once, in random order."""
     order = random_state.permutation(len(y))
-    return np.split(order, even_batches(len(y), batch_size)[1:-1])
+    return cut(order, even_batches(len(y), batch_size))
+
+
+def cut(values, bounds):
+    """Consecutive parts of an array between bounds; `np.split` takes far longer.
+
+    Examples
+    --------
+    >>> cut(np.array([5, 6, 7]), np.array([0, 2, 3]))
+    [array([5, 6]), array([7])]
+    """
+    return [values[a:b] for a, b in pairwise(bounds.tolist())]
 
 
 def with_outliers(y, batch_size, random_state, *, ratio):
@@ -233,12 +269,12 @@ def with_outliers(y, batch_size, random_state, *, ratio):
     if not len(outliers) or not len(known):
         return shuffled(y, batch_size, random_state)
     order = random_state.permutation(known)
-    batches = np.split(order, even_batches(len(known), batch_size)[1:-1])
+    batches = cut(order, even_batches(len(known), batch_size))
     sizes = [ceil(ratio * len(batch)) for batch in batches]
     n_rounds = ceil(sum(sizes) / len(outliers))
     keys = random_state.random_sample((n_rounds, len(outliers)))
     drawn = outliers[keys.argsort(axis=1).ravel()]  # permutations, one after the other
-    parts = np.split(drawn[: sum(sizes)], np.cumsum(sizes)[:-1])
+    parts = cut(drawn, np.cumsum([0, *sizes]))
     return [np.concatenate(pair) for pair in zip(batches, parts, strict=True)]
 
 

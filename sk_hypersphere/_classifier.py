@@ -324,7 +324,7 @@ class BaseGeneralizedClassifier(BaseHypersphereClassifier):
         return {
             "alpha": self.alpha,
             "beta": self.beta,
-            "gamma": self.gamma if has_outliers else 0.0,  # computes nothing then
+            "gamma": self.gamma if has_outliers else None,  # computes nothing then
             "radius": self._per_class("radius"),
             "margin": self._per_class("margin"),
         }

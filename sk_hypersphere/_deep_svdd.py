@@ -330,7 +330,7 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
         NonFiniteLossError
             If the loss becomes infinite or NaN.
         """
-        return self._fit(X, cluster_labels)
+        return self._fit(X, cluster_labels=cluster_labels)
 
     def _plan(self, encoder, head, X, y, run):
         pretrain_epochs = self._pretrain_epochs(encoder)
@@ -375,15 +375,16 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
             _, groups = find_groups(clusterer, embeddings, run.random_state)
         return cluster_means(embeddings, groups)
 
-    def _check_y(self, X, y):
-        if y is None:
+    def _check_y(self, X, y, cluster_labels=None):
+        if cluster_labels is None:
             return None
         if not self.multi_radius:
             raise ValueError(
                 "cluster_labels must be None unless multi_radius=True, got "
-                f"{len(y)} labels for a single sphere. Set multi_radius=True."
+                f"{len(cluster_labels)} labels for a single sphere. Set "
+                "multi_radius=True."
             )
-        groups = column_or_1d(y)
+        groups = column_or_1d(cluster_labels)
         check_consistent_length(X, groups)
         assert_all_finite(groups, input_name="cluster_labels")
         return LabelEncoder().fit_transform(groups)

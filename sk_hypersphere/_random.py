@@ -42,9 +42,11 @@ def clone_with_seeds(estimator, random_state):
     return copy  # what is frozen returns nothing from set_params
 
 
-@contextmanager
-def seeded(seed, device):
-    """Seed torch's global stream within the block and restore it afterwards.
+class TorchStream:
+    """A stream of random numbers that takes the place of torch's global one in blocks.
+
+    The global stream is restored behind each block, and the next block goes on where
+    the last one ended.
 
     Parameters
     ----------
@@ -52,12 +54,37 @@ def seeded(seed, device):
         At least 0.
 
     device : torch.device
-        Where training happens; its stream is seeded and restored too.
+        Where training happens; the stream of a CUDA device is replaced and restored
+        too.
     """
-    devices = [device] if device.type == "cuda" else []
-    with _global_stream, torch.random.fork_rng(devices=devices):
-        torch.random.default_generator.manual_seed(seed)
-        if devices:
+
+    def __init__(self, seed, device):
+        self.seed = seed
+        self.devices = [device] if device.type == "cuda" else []
+        self.states = None
+
+    @contextmanager
+    def active(self):
+        """Draw from this stream within the block."""
+        with _global_stream, torch.random.fork_rng(devices=self.devices):
+            if self.states is None:
+                self._seed()
+            else:
+                self._set_states()
+            yield
+            self.states = [
+                torch.get_rng_state(),
+                *map(torch.cuda.get_rng_state, self.devices),
+            ]
+
+    def _seed(self):
+        torch.random.default_generator.manual_seed(self.seed)
+        for device in self.devices:
             with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
-        yield
+                torch.cuda.manual_seed(self.seed)
+
+    def _set_states(self):
+        own, *of_devices = self.states
+        torch.set_rng_state(own)
+        for state, device in zip(of_devices, self.devices, strict=True):
+            torch.cuda.set_rng_state(state, device)

@@ -96,15 +96,13 @@ class HypersphereNet(NeuralNet):
             loss = criterion(module(X), y)
             loss.backward()
             optimizer.step()
+            loss, size = loss.detach(), len(y)
             if first is None:
-                first, total = (
-                    loss.detach(),
-                    torch.zeros_like(loss, dtype=torch.float64),
-                )
+                first, total = loss, torch.zeros_like(loss, dtype=torch.float64)
             # Losses that are kept apart would lie between the large temporaries of the
             # batches, whose memory could then not be used again.
-            total.add_(loss.detach(), alpha=len(y))
-            n_rows += len(y)
+            total.add_(loss, alpha=size)
+            n_rows += size
         return first.item(), total.item() / n_rows
 
     def _listens_to_batches(self):
@@ -243,10 +241,22 @@ class Run(NamedTuple):
     bar: tqdm
 
 
-def train_net(
+def train_net(module, loss, rows, run, **params):
+    """Train a module, in place; `make_net` says what the parameters are.
+
+    Returns
+    -------
+    HypersphereNet
+        The fitted net; its ``module_`` is `module`, in evaluation mode.
+    """
+    net = make_net(module, loss, run, **params)
+    fit_net(net, rows)
+    return net
+
+
+def make_net(
     module,
     loss,
-    rows,
     run,
     *,
     max_epochs,
@@ -259,7 +269,7 @@ def train_net(
     callbacks=(),
     net_params=None,
 ):
-    """Train a module, in place.
+    """A net that is ready to be fitted.
 
     Parameters
     ----------
@@ -269,9 +279,6 @@ def train_net(
 
     loss : nn.Module
         Called as ``loss(module(X), y)`` for every batch.
-
-    rows : Rows or Subset of Rows
-        What it is trained on.
 
     run : Run
         Random state, device and progress bar of this fit.
@@ -297,7 +304,7 @@ def train_net(
     Returns
     -------
     HypersphereNet
-        The fitted net; its ``module_`` is `module`, in evaluation mode.
+        Not fitted yet; its ``module_`` will be `module`.
     """
     params = {
         "optimizer": torch.optim.Adam,
@@ -330,15 +337,20 @@ def train_net(
             params.setdefault("optimizer__param_groups", groups)
     net = HypersphereNet(module, loss, **params)
     net.valid_sampler = valid_sampler
+    return net
+
+
+def fit_net(net, rows):
+    """Fit a net of `make_net` to `Rows`, or to a `Subset` of them."""
     try:
         net.fit(rows, labels_of(rows))
     except Interruption as interruption:
         raise interruption.__cause__ from None
-    if not all(torch.isfinite(tensor).all() for tensor in module.state_dict().values()):
+    weights = net.module_.state_dict().values()
+    if not all(torch.isfinite(tensor).all() for tensor in weights):
         net.raise_non_finite("Weights became infinite or NaN")
     net.last_good_ = None
     net.module_.eval()
-    return net
 
 
 def progress_bar(verbose, description):

@@ -375,7 +375,7 @@ class SubclusterDetector(BaseHypersphereDetector):
         NonFiniteLossError
             If the loss becomes infinite or NaN.
         """
-        return self._fit(X, (y, cluster_labels))
+        return self._fit(X, y, cluster_labels=cluster_labels)
 
     def fit_predict(self, X, y=None, cluster_labels=None):
         """Find and learn sub-clusters, and say which training samples are anomalies.
@@ -396,8 +396,7 @@ class SubclusterDetector(BaseHypersphereDetector):
         """
         return self.fit(X, y, cluster_labels).predict(X)
 
-    def _check_y(self, X, y):
-        y, cluster_labels = y
+    def _check_y(self, X, y, cluster_labels=None):
         if cluster_labels is not None:
             cluster_labels = as_labels(cluster_labels, "cluster_labels")
             if len(cluster_labels) != len(X):

@@ -352,6 +352,28 @@ def test_the_iterator_changes_batches_and_not_the_data(rows):
     np.testing.assert_array_equal(rows.X, before)
 
 
+@pytest.mark.parametrize("transform", [None, lambda X, y: X + 1])
+def test_an_iterator_draws_its_epoch_at_once_or_batch_by_batch_alike(rows, transform):
+    class Resident(Rows):
+        """Rows that are on their device from the start, as on a CUDA device."""
+
+        def __init__(self, X, y):
+            super().__init__(X, y)
+            self.resident = torch.from_numpy(X), torch.from_numpy(y)
+
+    for dataset in (rows, Subset(rows, [7, 1, 4, 2])):
+        moved = Resident(rows.X, rows.y)
+        other = Subset(moved, dataset.indices) if dataset is not rows else moved
+        streams = [np.random.RandomState(0) for _ in range(2)]
+        epochs = [
+            list(BatchIterator(data, 3, shuffled, stream, transform))
+            for data, stream in zip((dataset, other), streams, strict=True)
+        ]
+        for (X, y), (X_other, y_other) in zip(*epochs, strict=True):
+            assert torch.equal(X, X_other)
+            assert torch.equal(y, y_other)
+
+
 def test_uint8_becomes_float_in_the_batch_alone():
     rows = Rows(np.full((3, 2), 200, dtype=np.uint8))
     X, _ = rows.take(np.array([0, 2]))

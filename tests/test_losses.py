@@ -418,6 +418,15 @@ def test_own_radii_leave_the_type_of_the_outputs_alone(make):
     assert loss(outputs.float(), y).dtype == torch.float32
 
 
+@pytest.mark.parametrize("make", [MCHADLoss, CACLoss, CenterLoss])
+def test_no_outliers_cost_as_much_as_outliers_of_no_weight(make):
+    rng = np.random.default_rng(0)
+    n_outputs = 6 if make is CenterLoss else 3
+    outputs = torch.from_numpy(rng.gamma(2.0, size=(8, n_outputs)))
+    y = torch.from_numpy(rng.integers(3, size=8))
+    assert torch.equal(make(gamma=None)(outputs, y), make(gamma=0.0)(outputs, y))
+
+
 @EVERY_GENERALIZED_KIND
 def test_outliers_beyond_radius_and_margin_cost_nothing(make):
     loss = make(gamma=1.0, radius=[0.0, 1.0, 2.0], margin=[1.5, 1.0, 0.5])

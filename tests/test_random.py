@@ -10,7 +10,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sk_hypersphere._random import clone_with_seeds, make_seed, seeded
+from sk_hypersphere._random import TorchStream, clone_with_seeds, make_seed
 
 CPU = torch.device("cpu")
 
@@ -21,18 +21,30 @@ def test_the_stream_within_is_seeded_and_the_one_without_goes_on():
         expected = torch.rand(2).tolist()
         torch.random.manual_seed(3)
         got = [torch.rand(1).item()]
-        with seeded(0, CPU):
+        with TorchStream(0, CPU).active():
             first = torch.rand(3)
         got.append(torch.rand(1).item())
-    with seeded(0, CPU):
+    with TorchStream(0, CPU).active():
         assert torch.equal(first, torch.rand(3))
     assert got == expected
+
+
+def test_a_stream_goes_on_where_its_last_block_ended():
+    stream, other = TorchStream(0, CPU), TorchStream(1, CPU)
+    with stream.active():
+        drawn = [torch.rand(2)]
+    with other.active():
+        torch.rand(1)
+    with stream.active():
+        drawn.append(torch.rand(2))
+    with TorchStream(0, CPU).active():
+        assert torch.equal(torch.cat(drawn), torch.cat([torch.rand(2), torch.rand(2)]))
 
 
 def test_the_stream_is_restored_after_an_error():
     before = torch.get_rng_state()
     try:
-        with seeded(0, CPU):
+        with TorchStream(0, CPU).active():
             torch.rand(1)
             raise KeyError
     except KeyError:
@@ -44,7 +56,7 @@ def test_threads_take_turns_and_draw_the_same():
     drawn = [None] * 8
 
     def draw(i):
-        with seeded(0, CPU):
+        with TorchStream(0, CPU).active():
             drawn[i] = [torch.rand(1).item() for _ in range(200)]
 
     threads = [Thread(target=draw, args=(i,)) for i in range(len(drawn))]

@@ -33,8 +33,8 @@ class CenterLoss(GeneralizedLoss):
     beta : float, default=1.0
         Weight of the cross-entropy, at least 0.
 
-    gamma : float, default=1.0
-        Weight of the outliers, at least 0.
+    gamma : float or None, default=1.0
+        Weight of the outliers, at least 0; None where there are none.
 
     radius : float or sequence of float, default=0.0
         Radius :math:`r_k` of all spheres, or one for each class.

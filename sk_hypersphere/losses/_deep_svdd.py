@@ -31,6 +31,8 @@ class OneClassLoss(nn.Module):
     """
 
     def forward(self, sq_distances: Tensor, y: Tensor) -> Tensor:
+        if sq_distances.shape[1] == 1:
+            return sq_distances.mean()  # which has one step less in its gradient
         return to_own_center(sq_distances, y).mean()
 
 
@@ -91,7 +93,8 @@ class SoftBoundaryLoss(nn.Module):
 
     def forward(self, sq_distances: Tensor, y: Tensor) -> Tensor:
         excess = to_own_center(sq_distances, y) - self.sq_radii[y]  # (n,)
-        counts = torch.bincount(y, minlength=len(self.sq_radii))  # (k,)
+        # By neither bincount nor a mask as index, which would wait for a CUDA device.
+        counts = y.new_zeros(len(self.sq_radii)).index_add(0, y, torch.ones_like(y))
         present = counts > 0
         outside = (excess.clamp(min=0) / counts[y]).sum() / self.nu
-        return (self.sq_radii[present].sum() + outside) / present.sum()
+        return (self.sq_radii.where(present, 0).sum() + outside) / present.sum()

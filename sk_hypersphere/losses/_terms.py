@@ -60,8 +60,11 @@ class GeneralizedLoss(nn.Module):
 
     Parameters
     ----------
-    alpha, beta, gamma : float
+    alpha, beta : float
         Weights, at least 0.
+
+    gamma : float or None
+        Weight of the outliers, at least 0; None where there are none.
 
     radius, margin : float or sequence of float
         Of all spheres, or one for each.
@@ -71,7 +74,7 @@ class GeneralizedLoss(nn.Module):
         self,
         alpha: float = 1.0,
         beta: float = 1.0,
-        gamma: float = 1.0,
+        gamma: float | None = 1.0,
         radius: float | Sequence[float] = 0.0,
         margin: float | Sequence[float] = 2.0,
     ):
@@ -97,6 +100,8 @@ class GeneralizedLoss(nn.Module):
 
     def total(self, costs: Tensor, sq_distances: Tensor, y: Tensor) -> Tensor:
         """The loss, given what known rows cost, (n,)."""
+        if self.gamma is None:
+            return costs.mean()  # quicker than to look for the known rows
         known = mean_where(y >= 0, costs)
         if not self.gamma:
             return known

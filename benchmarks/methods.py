@@ -32,7 +32,7 @@ from sk_hypersphere import (
 )
 from sk_hypersphere._batches import Rows, map_batches
 from sk_hypersphere._checks import resolve_device
-from sk_hypersphere._random import seeded
+from sk_hypersphere._random import TorchStream
 from sk_hypersphere._skorch import LowerLearningRate, Run, progress_bar, train_net
 from sk_hypersphere.metrics import aupr_in, aupr_out, fpr_at_tpr
 from sk_hypersphere.modules import ConvNet, MNISTLeNet
@@ -184,7 +184,8 @@ class MaximumProbability(ClassifierMixin, BaseEstimator):
     def fit(self, X, y):
         self.classes_, labels = np.unique(y, return_inverse=True)
         device = resolve_device(self.device)
-        with seeded(self.random_state, device), progress_bar(0, "softmax") as bar:
+        stream = TorchStream(self.random_state, device)
+        with stream.active(), progress_bar(0, "softmax") as bar:
             self.net_ = train_net(
                 ConvNet(X.shape[1:], len(self.classes_)).to(device),
                 nn.CrossEntropyLoss(),
@@ -384,7 +385,7 @@ def all_streams_seeded(seed):
     """Seed the global streams of Python, numpy and torch, and restore them after."""
     python, legacy = random.getstate(), np.random.get_state()
     try:
-        with seeded(seed, torch.device("cpu")):
+        with TorchStream(seed, torch.device("cpu")).active():
             random.seed(seed)
             np.random.seed(seed)
             yield

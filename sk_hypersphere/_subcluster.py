@@ -7,8 +7,6 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from sklearn.base import _fit_context
-from sklearn.decomposition import PCA
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -462,9 +460,7 @@ class SubclusterDetector(BaseHypersphereDetector):
                     f", got n_samples={len(X)} that are all alike. Give more of them, "
                     "or cluster_labels."
                 )
-            n_components = min(N_PRINCIPAL, len(X), math.prod(X.shape[1:]))
-            flatten = FunctionTransformer(contrasts).set_output(transform="default")
-            embedder = make_pipeline(flatten, PCA(n_components))
+            embedder = principal_components(X)
         embedder = clone_with_seeds(embedder, run.random_state)
         if hasattr(embedder, "fit_transform"):
             points = embedder.fit_transform(X, y)
@@ -538,6 +534,17 @@ class SubclusterDetector(BaseHypersphereDetector):
         function = msp if self._scored_by == "msp" else energy
         temperature = self._auto("temperature", 1.0)
         return self._outputs(X, partial(function, temperature=temperature))
+
+
+def principal_components(X):
+    """What embeds samples, (n, ...), to be clustered, where no embedder is given."""
+    # Here, because importing them takes longer than all of this package.
+    from sklearn.decomposition import PCA
+    from sklearn.pipeline import make_pipeline
+
+    n_components = min(N_PRINCIPAL, len(X), math.prod(X.shape[1:]))
+    flatten = FunctionTransformer(contrasts).set_output(transform="default")
+    return make_pipeline(flatten, PCA(n_components))
 
 
 def as_rows(X):

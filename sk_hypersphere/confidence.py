@@ -15,8 +15,6 @@ import torch
 from scipy.linalg import eigh
 from scipy.spatial.distance import cdist
 from sklearn.base import BaseEstimator, _fit_context
-from sklearn.covariance import LedoitWolf
-from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -363,6 +361,8 @@ class MahalanobisDistance(BaseEstimator):
         -------
         self : object
         """
+        from sklearn.covariance import LedoitWolf  # here, because few need it
+
         X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)
         _, labels = classes_and_codes(as_labels(y))
         self.means_, _ = cluster_means(X, labels)
@@ -460,6 +460,9 @@ class NeighborDistance(BaseEstimator):
         -------
         self : object
         """
+        # Here, because importing it takes longer than all of this package.
+        from sklearn.neighbors import NearestNeighbors
+
         X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
         # One more, for the sample itself.
         n_neighbors = min(self.n_neighbors, len(X) - 1) + 1

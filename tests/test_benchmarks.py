@@ -1,6 +1,8 @@
 """The harness of the benchmarks; the measurements themselves are not repeated."""
 
+import cProfile
 import io
+import sys
 from argparse import Namespace
 from functools import partial
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 from skorch.callbacks import Callback
+from torch import nn
 
 from benchmarks.__main__ import parse
 from benchmarks.cifar10 import FlipAndCrop, NormalizeColors, half_cosine
@@ -75,10 +78,13 @@ from benchmarks.tables import (
     eidn_pictures,
     exposure,
     exposure_cifar10,
+    growth,
+    imports,
     loss_curves,
     mchad,
     mchad_cifar10,
     multi_radius,
+    profile,
     quickstart,
     speed,
     subclusters,
@@ -1499,3 +1505,88 @@ def test_distances_of_anomalies_are_in_units_of_those_of_normal_images():
     embedded = eidn_pictures.Embedded(points, [], None, seconds=1.0)
     row = eidn_pictures.figures(task, embedded)
     assert float(row["distance"]) == 3 and float(row["auroc"]) == 100
+
+
+@pytest.fixture
+def tiny_growth(monkeypatch, tmp_path):
+    """Every measurement is made once, in this process."""
+    monkeypatch.setattr(growth, "PICTURE", tmp_path / "growth.png")
+    monkeypatch.setattr(growth, "LEAST_SECONDS", 1e-9)
+    monkeypatch.setattr(
+        growth, "in_own_process", lambda function, *args: function(*args)
+    )
+    return {"sizes": (300, 600), "n_centers": (2, 3), "rows_with_centers": 300}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peaks are Linux's")
+def test_growth_is_measured_once_and_drawn(results, tiny_growth):
+    options = Namespace(only="MCHAD")
+    growth.run(results, options, **tiny_growth)
+    rows = [*results.rows]
+    growth.run(results, options, **tiny_growth)
+    assert results.rows == rows
+    assert column(rows, "rows") == ["300", "600", "300", "300"]
+    assert column(rows, "centers") == ["10", "10", "2", "3"]
+    assert growth.PICTURE.stat().st_size > 0
+    assert "an array of shape (300, k, 16) would be" in growth.render(rows)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peaks are Linux's")
+@pytest.mark.parametrize("name", growth.ROWS)
+def test_every_model_can_grow(name, tiny_growth):
+    row = growth.measure(growth.ROWS[name], n_rows=300, n_centers=10)
+    assert 0 < float(row["epoch_seconds"]) < float(row["fit_seconds"])
+
+
+def test_an_exponent_is_that_of_the_last_two_decades():
+    sizes = [1, 10, 100, 1000]
+    assert growth.exponent(sizes, [7, 2, 20, 200]) == pytest.approx(1)
+    assert growth.exponent(sizes, [7, 1, 100, 10_000]) == pytest.approx(2)
+
+
+@pytest.fixture(scope="module")
+def images_case():
+    return profile.fit_case((64, 1, 28, 28), max_epochs=2)
+
+
+def test_every_floor_of_a_fit_is_found_in_its_profile(images_case):
+    ran = cProfile.Profile()
+    ran.runcall(images_case.call)
+    floors = images_case.floors(profile.Times(ran))
+    assert [name for name, seconds in floors.items() if seconds <= 0] == []
+
+
+@pytest.mark.parametrize(
+    "make",
+    [partial(profile.fit_case, (64, 4), 1), partial(profile.score_case, 64)],
+    ids=["fit", "scores"],
+)
+def test_the_floors_of_a_profile_add_up_to_the_whole(results, make):
+    profile.measure(results, "a case", make())
+    *floors, whole = (float(row["milliseconds"]) for row in results.rows)
+    assert sum(floors) == pytest.approx(whole, abs=0.1)
+    assert min(floors) >= 0
+
+
+def test_layers_share_the_whole_forward_pass(images_case):
+    shares = profile.shares(images_case)
+    assert sum(shares.values()) == pytest.approx(1)
+    assert [name for name in shares if "Conv2d" in name][0].startswith("2. ")
+
+
+def test_layers_are_no_longer_marked_after_a_block():
+    network = nn.Sequential(nn.Linear(2, 3))
+    with profile.watched(network):
+        assert network._forward_hooks
+    assert not network._forward_hooks and not network[0]._forward_pre_hooks
+
+
+def test_imports_are_timed_within_rounds(results, monkeypatch):
+    monkeypatch.setattr(imports, "LIBRARIES", "import csv")
+    monkeypatch.setattr(imports, "OURS", "import csv, json")
+    imports.run(results, Namespace(), n_rounds=1)
+    assert len(results.rows) == 2
+    libraries, ours = (int(row["modules"]) for row in results.rows)
+    assert ours > libraries
+    *_, line = imports.render(results.rows).splitlines()
+    assert line.startswith("| `import csv, json` |") and line.endswith("| 1 |")

@@ -10,10 +10,13 @@ from benchmarks.tables import (
     exposure,
     exposure_cifar10,
     finch,
+    growth,
+    imports,
     loss_curves,
     mchad,
     mchad_cifar10,
     multi_radius,
+    profile,
     quickstart,
     speed,
     subclusters,
@@ -38,6 +41,9 @@ TABLES = {
         tabular,
         finch,
         speed,
+        growth,
+        profile,
+        imports,
         loss_curves,
     )
 }

@@ -60,6 +60,12 @@ class IILoss(nn.Module):
         means = member.mT @ z / sizes.clamp(min=1)[..., None]  # (k, p)
         own = means.gather(-2, y[..., None].expand(z.shape))  # (n, p)
         intra = (z - own).square().sum(dim=-1).mean(dim=-1)
+        n = z.shape[-2]
+        if self.n_classes > n:
+            # Some classes have no row, but would be in most of the pairs of means.
+            kept = sizes.argsort(dim=-1, descending=True, stable=True)[..., :n]
+            sizes = sizes.gather(-1, kept)  # (n,)
+            means = means.gather(-2, kept[..., None].expand(z.shape))  # (n, p)
         return self.alpha * intra - self.beta * least_gap(means, sizes > 0)
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from benchmarks.races import deep_svdd, eidn, mchad, odin
+from benchmarks.races import deep_svdd, eidn, ensemble, mchad, odin
 from benchmarks.races.common import OURS, PEERS, SEED, installed_peers
 from benchmarks.report import column, markdown_table, select, unique
 
@@ -43,6 +43,12 @@ RACES = {
     "scoring 200,000 x 32": Race(deep_svdd.score_rows),
     "ODIN, 100,000 x 32, beside a forward pass": Race(odin.on_rows),
     "ODIN, 10,000 x 28 x 28, beside a forward pass": Race(odin.on_images),
+    "fitting 10 members of 64-32-16 units, 10,000 x 32": Race(
+        partial(ensemble.fit, "64-32-16")
+    ),
+    "fitting 10 members of 512-64 units, 10,000 x 32": Race(
+        partial(ensemble.fit, "512-64"), n_rounds=7
+    ),
     "grid search, 16 fits of 20,000 x 32": Race(deep_svdd.search_grid, n_rounds=7),
 }
 

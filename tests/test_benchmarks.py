@@ -50,6 +50,7 @@ from benchmarks.methods import (
 )
 from benchmarks.races import deep_svdd as deep_svdd_races
 from benchmarks.races import eidn as eidn_races
+from benchmarks.races import ensemble as ensemble_races
 from benchmarks.races import mchad as mchad_races
 from benchmarks.races import odin as odin_races
 from benchmarks.races.common import (
@@ -76,6 +77,7 @@ from benchmarks.tables import (
     deep_svdd,
     eidn,
     eidn_pictures,
+    ensembles,
     exposure,
     exposure_cifar10,
     growth,
@@ -414,6 +416,13 @@ def test_a_race_is_run_once_and_goes_on_after_an_interruption(results):
     speed.run_race(results, "case", race, times=1)
     assert len(results.rows) == 4
     assert sorted(runs) == sorted("ab" * (2 + 2))  # each race warms up
+
+
+@pytest.mark.parametrize("network", ensemble_races.NETWORKS)
+def test_members_side_by_side_race_against_members_one_after_the_other(network):
+    contestants, _ = ensemble_races.fit(network, n_rows=40, epochs=1)
+    assert [*contestants] == [ensemble_races.ALONE, OURS]
+    assert all(contestant() > 0 for contestant in contestants.values())
 
 
 def test_a_grid_search_has_as_many_fits_as_its_case_says():
@@ -1592,3 +1601,38 @@ def test_imports_are_timed_within_rounds(results, monkeypatch):
     assert ours > libraries
     *_, line = imports.render(results.rows).splitlines()
     assert line.startswith("| `import csv, json` |") and line.endswith("| 1 |")
+
+
+# Ensembles
+
+
+def test_members_and_ensembles_are_measured_once(results, monkeypatch, tables):
+    small = ensembles.SMOKE._replace(tables=("a",), max_rows=100)
+    monkeypatch.setattr(ensembles, "SMOKE", small)
+    options = Namespace(smoke=True, seeds=None, only="", device="cpu")
+    ensembles.run(results, options)
+    rows = [*results.rows]
+    n_scored = small.n_members + 1
+    assert len(rows) == 2 * len(ensembles.MODELS) * small.n_seeds * n_scored
+    assert all(0 <= float(row["auroc"]) <= 100 for row in rows)
+    ensembles.run(results, options)
+    assert results.rows == rows
+
+
+def test_spread_of_members_stands_beside_that_of_ensembles():
+    rows = [
+        {"data": data, "model": "m", "scored_by": scored_by, "auroc": auroc}
+        for data, aurocs in [("a", "60 80 71 73"), ("b", "50 50 90 92")]
+        for scored_by, auroc in zip(
+            ["a member 0", "a member 1", "ten members", "ten members"],
+            aurocs.split(),
+            strict=True,
+        )
+    ]
+    assert ensembles.render(rows).splitlines() == [
+        "|  | m, a member | m, ten members |",
+        "| --- | ---: | ---: |",
+        "| a | 70.0 ± 14.1 | 72.0 ± 1.4 |",
+        "| b | 50.0 ± 0.0 | 91.0 ± 1.4 |",
+        "| mean | 60.0 ± 7.1 | 81.5 ± 1.4 |",
+    ]

@@ -6,7 +6,6 @@ from statistics import mean, stdev
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.preprocessing import StandardScaler
 
 from benchmarks.datasets import (
     FewLabelsTask,
@@ -17,6 +16,7 @@ from benchmarks.datasets import (
 )
 from benchmarks.methods import OUTLIER, as_rows, auroc, seconds_of
 from benchmarks.report import column, markdown_table, mean_and_spread, select, unique
+from benchmarks.tables.tabular import standardize
 from sk_hypersphere import HSC, DeepSVDD, HypersphereEnsemble
 
 NAME = "ensembles"
@@ -67,13 +67,6 @@ def digits_task(labelled_share):
     return task._replace(x_train=as_rows(task.x_train), x_test=as_rows(task.x_test))
 
 
-def scaled(task):
-    scaler = StandardScaler().fit(task.x_train)
-    return task._replace(
-        x_train=scaler.transform(task.x_train), x_test=scaler.transform(task.x_test)
-    )
-
-
 def run(results, options):
     """Fit what is not in the results yet."""
     size = SMOKE if options.smoke else FULL_SIZE
@@ -87,7 +80,8 @@ def run(results, options):
 def measure(results, options, size, name, model_name, model):
     """A row for each member, and one for each ensemble, of every seed."""
     make_task = partial(table_task, name, SPLIT, max_rows=size.max_rows)
-    task = scaled((digits_task if name == DIGITS else make_task)(model.labelled))
+    task = (digits_task if name == DIGITS else make_task)(labelled_share=model.labelled)
+    task = standardize(task)
     y = np.where(task.is_labelled, OUTLIER, 0) if task.is_labelled.any() else None
     for seed in range(options.seeds or size.n_seeds):
         key = {"data": name, "model": model_name, "seed": seed}

@@ -320,9 +320,10 @@ def test_partitions_are_integers_and_the_chosen_one_is_a_copy(X):
     assert not np.shares_memory(model.labels_, model.partitions_)
 
 
+@pytest.mark.parametrize("n_features", [3, 12], ids=["tree", "brute force"])
 @pytest.mark.parametrize("n_values", [2, 1000], ids=["ties", "no ties"])
-def test_memory_is_not_that_of_all_distances(n_values):
-    X = np.random.RandomState(0).randint(n_values, size=(8000, 12))
+def test_memory_is_not_that_of_all_distances(n_values, n_features):
+    X = np.random.RandomState(0).randint(n_values, size=(8000, n_features))
     tracemalloc.start()
     finch(X.astype(np.float32), metric="euclidean")
     _, peak = tracemalloc.get_traced_memory()

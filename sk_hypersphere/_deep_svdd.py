@@ -76,8 +76,10 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
         Clusters the embeddings if `multi_radius`; a clone is fitted. None is
         ``FINCH(metric="euclidean", partition=0)``, its finest partition: many small
         spheres follow the data best. Its time grows with the square of the number of
-        samples; beyond some 100,000, ``MiniBatchKMeans(1000)`` is a quicker choice.
-        Samples labelled -1, noise, belong to the nearest of the other clusters.
+        samples; beyond some 100,000, quicker choices are
+        ``FINCH(metric="euclidean", partition=0, neighbors="approximate")``, which needs
+        pynndescent, and ``MiniBatchKMeans(1000)``. Samples labelled -1, noise, belong
+        to the nearest of the other clusters.
 
     score_rule : {"sphere", "nearest"}, default="sphere"
         "sphere" is the score above. "nearest" compares with the sphere of the nearest

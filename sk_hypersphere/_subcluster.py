@@ -79,7 +79,9 @@ class SubclusterDetector(BaseHypersphereDetector):
         Finds the sub-clusters, by its method `fit_predict`, in what `embedder` returns.
         A copy is fitted. Samples labelled -1, noise, join the nearest of the other
         clusters. None is ``FINCH(partition=0, max_clusters=20)``, whose time is
-        quadratic in the number of samples. Not used if `fit` is given `cluster_labels`.
+        quadratic in the number of samples; ``neighbors="approximate"`` is quicker for
+        100,000 or more, and needs pynndescent. Not used if `fit` is given
+        `cluster_labels`.
 
     embedder : transformer, default=None
         Maps samples to rows in which they are clustered, for example an

@@ -80,6 +80,7 @@ from benchmarks.tables import (
     ensembles,
     exposure,
     exposure_cifar10,
+    finch,
     growth,
     imports,
     loss_curves,
@@ -94,6 +95,7 @@ from benchmarks.tables import (
     tabular,
 )
 from sk_hypersphere import DeepSVDD, MCHADClassifier
+from sk_hypersphere._finch import _first_neighbors
 from sk_hypersphere.losses import EIDNLoss
 from sk_hypersphere.modules import Centers, Hypersphere, OriginAndOnes
 
@@ -1636,3 +1638,71 @@ def test_spread_of_members_stands_beside_that_of_ensembles():
         "| b | 50.0 ± 0.0 | 91.0 ± 1.4 |",
         "| mean | 60.0 ± 7.1 | 81.5 ± 1.4 |",
     ]
+
+
+# FINCH
+
+
+def finch_row(**changes):
+    row = {
+        "rows": "20000",
+        "metric": "cosine",
+        "package": finch.OURS,
+        "neighbors": finch.EXACT,
+        "seconds": "2.00",
+        "warm_up": "0.1",
+        "peak_mib": "1",
+        "clusters": "9 3",
+        "found": "",
+        "rand": "",
+    }
+    return {**row, **changes}
+
+
+def test_finch_is_measured_in_a_process_of_its_own_and_drawn(
+    results, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(finch, "PICTURE", tmp_path / "finch.png")
+    monkeypatch.setattr(finch, "N_ROWS", (600,))
+    monkeypatch.setattr(finch, "METRICS", ("euclidean",))
+    monkeypatch.setattr(finch, "_installed", lambda *packages: [finch.OURS])
+    finch.run(results, None)
+    (row,) = results.rows
+    assert float(row["seconds"]) > 0 and float(row["peak_mib"]) >= 0
+    assert row["clusters"].split() == sorted(row["clusters"].split(), key=int)[::-1]
+    assert f"| {row['clusters']} |" in finch.render(results.rows)
+    with Image.open(finch.PICTURE) as picture:
+        assert picture.width > 500
+    monkeypatch.setattr(finch, "_outcome", None)  # what is done is not measured again
+    finch.run(results, None)
+
+
+def test_exact_finch_that_would_take_too_long_is_not_run():
+    rows = [finch_row(), finch_row(package=finch.THEIRS, seconds="out of memory")]
+    key = {"rows": 1_000_000, "metric": "cosine", "neighbors": finch.EXACT}
+    expected = finch._expected_seconds(rows, {**key, "package": finch.OURS})
+    assert expected == 50**2 * 2
+    outcome = finch._outcome("no file", key, expected)
+    assert outcome["seconds"] == "not run: about 83 minutes"
+    assert finch._expected_seconds(rows, {**key, "package": finch.THEIRS}) == 0
+    key["neighbors"] = finch.APPROXIMATE
+    assert finch._expected_seconds(rows, {**key, "package": finch.OURS}) == 0
+
+
+def test_partitions_of_finch_agree_whatever_their_labels():
+    exact = np.array([[0, 0], [0, 0], [1, 0], [1, 0], [2, 1], [2, 1]])
+    renamed = np.array([2, 0, 1])[exact]
+    coarser = np.array([[0, 0], [0, 0], [0, 0], [0, 0], [1, 1], [1, 1]])
+    assert finch._agreement(exact, renamed) == "all the same"
+    assert finch._agreement(exact, renamed[:, :1]) == "1.000"
+    assert float(finch._agreement(exact, coarser)) < 0.9
+    assert finch._agreement(None, exact) == ""
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_the_share_of_neighbours_found_is_that_of_the_exact_ones(metric):
+    X = finch._make_rows(300)
+    nearest = _first_neighbors(X, metric)
+    assert finch._share_found(X, metric, nearest) == 1
+    nearest[:150] = (nearest[:150] + 1) % 300
+    assert finch._share_found(X, metric, nearest) == 0.5

@@ -1,9 +1,12 @@
 """FINCH: the authors' figures, a naive implementation, and what must always hold."""
 
+import sys
 import tracemalloc
 
 import numpy as np
 import pytest
+import torch
+from joblib import Parallel, delayed, parallel_config
 from sklearn.datasets import load_digits, make_blobs
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
@@ -23,6 +26,38 @@ def four_blobs():
 @pytest.fixture(scope="module")
 def X():
     return np.random.RandomState(1).randn(300, 8)
+
+
+@pytest.fixture(scope="module")
+def blobs():
+    return make_blobs(2000, 8, centers=20, random_state=0)[0]
+
+
+@pytest.fixture
+def approximate_soon(monkeypatch):
+    """Rows of a test are many enough for approximate search."""
+    monkeypatch.setattr(_finch, "APPROXIMATE_ROWS", 100)
+
+
+def grid():
+    return np.stack(np.meshgrid(range(12), range(12)), axis=-1).reshape(-1, 2) * 1.0
+
+
+def narrow_groups():
+    rng = np.random.RandomState(6)
+    return np.repeat(rng.randn(5, 3), 20, axis=0) + 1e-9 * rng.randn(100, 3)
+
+
+POINTS = {
+    "Gaussian": lambda: np.random.RandomState(8).randn(200, 3),
+    "a grid": grid,
+    "copies": lambda: np.repeat(np.random.RandomState(9).randn(30, 4), 7, axis=0),
+    "constant": lambda: np.full((50, 3), 0.1),
+    "narrow groups": narrow_groups,
+    "integers far out": lambda: (
+        np.random.RandomState(5).randint(6, size=(150, 3)) + 1e6
+    ),
+}
 
 
 def is_same_clustering(a, b):
@@ -91,8 +126,7 @@ def test_an_offset_common_to_all_rows_costs_no_digits(X):
 
 
 def test_groups_a_billion_times_narrower_than_their_distance_are_resolved():
-    rng = np.random.RandomState(6)
-    X = np.repeat(rng.randn(5, 3), 20, axis=0) + 1e-9 * rng.randn(100, 3)
+    X = narrow_groups()
     expected = naive_finch(X, "euclidean")
     np.testing.assert_array_equal(finch(X, metric="euclidean"), expected)
 
@@ -104,8 +138,7 @@ def test_digits_agree_with_the_naive_implementation_though_pixels_tie(metric):
 
 
 def test_the_neighbour_of_lowest_index_wins_a_tie():
-    grid = np.stack(np.meshgrid(range(12), range(12)), axis=-1).reshape(-1, 2)
-    first = _finch._first_neighbors(grid.astype(float), "euclidean")
+    first = _finch._first_neighbors(grid(), "euclidean")
     np.testing.assert_array_equal(first[[0, 1, 13, 143]], [1, 0, 1, 131])
 
 
@@ -287,11 +320,146 @@ def test_partitions_are_integers_and_the_chosen_one_is_a_copy(X):
     assert not np.shares_memory(model.labels_, model.partitions_)
 
 
+@pytest.mark.parametrize("n_features", [3, 12], ids=["tree", "brute force"])
 @pytest.mark.parametrize("n_values", [2, 1000], ids=["ties", "no ties"])
-def test_memory_is_not_that_of_all_distances(n_values):
-    X = np.random.RandomState(0).randint(n_values, size=(8000, 12))
+def test_memory_is_not_that_of_all_distances(n_values, n_features):
+    X = np.random.RandomState(0).randint(n_values, size=(8000, n_features))
     tracemalloc.start()
     finch(X.astype(np.float32), metric="euclidean")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 120e6  # bytes; all distances in float32 are 256e6
+
+
+@pytest.mark.parametrize("algorithm", ["brute", "kd_tree"])
+@pytest.mark.parametrize("make", POINTS.values(), ids=POINTS)
+def test_trees_and_brute_force_find_what_the_definition_says(make, algorithm):
+    Z = _finch._as_euclidean(make(), "euclidean")
+    distances = np.linalg.norm(Z[:, None].astype(np.longdouble) - Z, axis=2)
+    np.fill_diagonal(distances, np.inf)
+    equal = distances <= distances.min(axis=1, keepdims=True) + 1e-15
+    found = _finch._exact_first_neighbors(Z, algorithm)
+    np.testing.assert_array_equal(found, equal.argmax(axis=1))
+
+
+@METRICS
+@pytest.mark.parametrize("algorithm", ["brute", "kd_tree"])
+def test_partitions_do_not_depend_on_how_neighbours_are_searched(
+    monkeypatch, metric, algorithm
+):
+    X = load_digits().data[:400, 18:24]
+    expected = naive_finch(X[X.any(axis=1)], metric)
+    monkeypatch.setattr(_finch, "_exact_algorithm", lambda *shape: algorithm)
+    found = finch(X[X.any(axis=1)], metric=metric)
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("n_rows, limit", [(2_000, 4), (20_000, 8), (10**6, 8)])
+def test_a_tree_is_for_few_features_and_more_of_many_rows(n_rows, limit):
+    assert _finch._exact_algorithm(n_rows, limit) == "kd_tree"
+    assert _finch._exact_algorithm(n_rows, limit + 1) == "brute"
+
+
+def test_blocks_of_ties_in_a_tree_change_nothing(monkeypatch):
+    Z = grid()
+    whole = _finch._exact_first_neighbors(Z, "kd_tree")
+    monkeypatch.setattr(_finch, "BLOCK_ENTRIES", 20)
+    np.testing.assert_array_equal(_finch._exact_first_neighbors(Z, "kd_tree"), whole)
+
+
+def test_few_rows_are_searched_exactly_in_any_case(monkeypatch, X):
+    monkeypatch.setitem(sys.modules, "pynndescent", None)  # it cannot be imported
+    expected = finch(X)
+    np.testing.assert_array_equal(finch(X, neighbors="approximate"), expected)
+
+
+def test_few_features_are_searched_exactly_in_any_case(monkeypatch, approximate_soon):
+    monkeypatch.setitem(sys.modules, "pynndescent", None)
+    X = np.random.RandomState(7).randn(500, _finch.TREE_FEATURES)
+    found = finch(X, metric="euclidean", neighbors="approximate")
+    np.testing.assert_array_equal(found, finch(X, metric="euclidean"))
+
+
+def test_without_pynndescent_the_error_says_what_to_install(
+    monkeypatch, approximate_soon, X
+):
+    monkeypatch.setitem(sys.modules, "pynndescent", None)
+    with pytest.raises(ImportError, match=r"pip install \"sk-hypersphere\[neighbors\]"):
+        FINCH(neighbors="approximate").fit(X)
+
+
+def test_a_candidate_that_is_the_point_itself_or_missing_is_no_neighbour():
+    Z = np.array([[0.0], [1], [3], [7]])
+    candidates = np.array([[0, 2], [-1, 2], [3, 1], [3, -1]], dtype=np.int32)
+    nearest = _finch._nearest_candidates(Z, candidates)
+    np.testing.assert_array_equal(nearest, [2, 2, 3, 2])
+
+
+@METRICS
+def test_approximate_search_finds_most_neighbours(blobs, metric, approximate_soon):
+    exact = _finch._first_neighbors(blobs, metric)
+    found = _finch._first_neighbors(blobs, metric, "approximate")
+    assert np.mean(found == exact) > 0.95
+    partitions = finch(blobs, metric=metric, neighbors="approximate")
+    finest = finch(blobs, metric=metric)[:, 0]
+    assert adjusted_rand_score(partitions[:, 0], finest) > 0.9
+
+
+@pytest.mark.slow
+def test_approximate_search_has_one_result(blobs, approximate_soon):
+    first, second = (finch(blobs, neighbors="approximate") for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    with parallel_config("threading", n_jobs=2):
+        tasks = [delayed(finch)(blobs, neighbors="approximate")] * 2
+        for partitions in Parallel()(tasks):
+            np.testing.assert_array_equal(partitions, first)
+
+
+@pytest.mark.slow
+def test_approximate_search_leaves_global_state_as_it_was(blobs, approximate_soon):
+    import numba
+
+    @numba.njit
+    def draw():
+        return np.random.random()
+
+    @numba.njit
+    def seed():
+        np.random.seed(0)
+
+    seed()
+    expected = draw()
+    n_threads = numba.get_num_threads()
+    before = np.random.get_state()[1].copy(), torch.get_rng_state().clone()
+    seed()
+    finch(blobs, neighbors="approximate")
+    assert draw() == expected
+    np.testing.assert_array_equal(np.random.get_state()[1], before[0])
+    assert torch.equal(torch.get_rng_state(), before[1])
+    assert numba.get_num_threads() == n_threads
+
+
+@pytest.mark.slow
+@METRICS
+@pytest.mark.parametrize("scale", [1, 1e-30, 1e30])
+def test_approximate_search_takes_any_scale(blobs, metric, scale, approximate_soon):
+    found = _finch._first_neighbors(scale * blobs, metric, "approximate")
+    assert np.mean(found == _finch._first_neighbors(blobs, metric)) > 0.95
+
+
+@pytest.mark.slow
+@METRICS
+def test_approximate_search_takes_copies_and_zero_rows(blobs, metric, approximate_soon):
+    copies = np.repeat(blobs[:20], 50, axis=0)
+    zeros = np.zeros((100, blobs.shape[1]))
+    X = np.vstack([copies, zeros, blobs[20:]])
+    partitions = finch(X, metric=metric, neighbors="approximate")
+    assert np.bincount(partitions[:, 0]).min() >= 2
+    in_zeros = set(partitions[1000:1100, 0])
+    assert in_zeros.isdisjoint(np.delete(partitions[:, 0], np.s_[1000:1100]))
+
+
+@pytest.mark.slow
+def test_approximate_search_takes_rows_that_are_all_alike(approximate_soon):
+    labels = finch(np.ones((500, 8)), neighbors="approximate")
+    assert np.bincount(labels[:, 0]).min() >= 2

@@ -1,12 +1,13 @@
 """Time and memory of FINCH beside the authors' package, on the same arrays.
 
-Each measurement runs in a process of its own, so that the peak of one is not that of
-another. The peak is Linux's VmHWM, set back right before the call, so this table needs
-Linux. `finch-clust` computes all distances: it is given `MEMORY_LIMIT`, and runs with
-its early exit off and its approximate neighbours out of reach.
+Both search first neighbours exactly and, above some number of rows, approximately by
+pynndescent. Each measurement runs in a process of its own, so that the peak of one is
+not that of another. The peak is Linux's VmHWM, set back right before the call, so this
+table needs Linux. Exact `finch-clust` computes all distances: every process is given
+`MEMORY_LIMIT` and `CPU_LIMIT`. The authors' early exit is off.
 """
 
-import importlib.metadata
+import importlib.util
 import resource
 import tempfile
 import time
@@ -17,68 +18,145 @@ from pathlib import Path
 import numpy as np
 from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score
+from sklearn.neighbors import NearestNeighbors
 
 from benchmarks.memory import in_own_process, peak_mib, reset_peak
+from benchmarks.report import markdown_table, select
+from benchmarks.results import FOLDER
 from sk_hypersphere import finch
+from sk_hypersphere._finch import _first_neighbors
 
 NAME = "finch"
 DESCRIPTION = "Time and peak memory of FINCH beside finch-clust, on the same rows."
 
+PICTURE = FOLDER / f"{NAME}.png"
+PICTURE_SIZE = (9, 4)  # inches
+
 METRICS = ("euclidean", "cosine")
-N_ROWS = (5_000, 20_000, 60_000)
+N_ROWS = (5_000, 20_000, 100_000, 300_000, 1_000_000)
 N_FEATURES = 32
 N_BLOBS = 50
 SEED = 0
-MEMORY_LIMIT = 16 * 2**30  # bytes of address space for each process
+N_JUDGED = 1000  # rows whose first neighbour is compared with the exact one
 
-OURS, THEIRS = "sk_hypersphere", "finch-clust"
+# Approximate search has begun here in both packages, and is compiled on as many rows.
+N_ROWS_APPROXIMATE = 60_000
+
+MEMORY_LIMIT = 16 * 2**30  # bytes of address space for each process
+CPU_LIMIT = 2 * 3600  # seconds of all threads of a process
+EXPECTED_LIMIT = 25 * 60  # what is expected to take more seconds is not run
+
+OURS, THEIRS, SEARCH = "sk_hypersphere", "finch-clust", "pynndescent"
+EXACT, APPROXIMATE = "exact", "approximate"
+
+MODULES = {OURS: "sk_hypersphere", THEIRS: "finch", SEARCH: "pynndescent"}
+
+# Colors of Okabe and Ito, which color-blind people tell apart: one for each package.
+COLORS = {OURS: "#0072B2", THEIRS: "#D55E00"}
+STYLES = {EXACT: "-o", APPROXIMATE: "--s"}
 
 
 def run(results, options):
-    """Measure what is not in the results yet."""
-    packages = [OURS, THEIRS]
-    if not _is_installed(THEIRS):
-        print(f"{THEIRS} is not installed, so {OURS} is measured alone.")
-        packages.remove(THEIRS)
+    """Measure what is not in the results yet, and draw the picture."""
+    packages = _installed(OURS, THEIRS)
+    searches = [EXACT, APPROXIMATE] if _installed(SEARCH) else [EXACT]
     for n_rows in N_ROWS:
         for metric in METRICS:
-            keys = [{"rows": n_rows, "metric": metric, "package": p} for p in packages]
+            keys = [
+                {"rows": n_rows, "metric": metric, "package": p, "neighbors": n}
+                for n in searches
+                if n == EXACT or n_rows > N_ROWS_APPROXIMATE
+                for p in packages
+            ]
             if not all(results.done(**key) for key in keys):
                 _measure_side_by_side(results, keys)
+    draw(results.rows)
 
 
 def render(rows):
     """Table of all measurements, in Markdown."""
-    lines = [
-        "| metric | rows | package | seconds | peak above input, MiB | clusters "
-        "| same partitions |",
-        "|---|---:|---|---:|---:|---|---|",
-    ]
-    columns = ("metric", "rows", "package", "seconds", "peak_mib", "clusters", "same")
-    for row in sorted(rows, key=lambda row: (row["metric"], int(row["rows"]))):
-        lines.append("| " + " | ".join(str(row[column]) for column in columns) + " |")
-    return "\n".join(lines)
+    header = {
+        "metric": "metric",
+        "rows": "rows",
+        "package": "package",
+        "neighbors": "neighbours",
+        "seconds": "seconds",
+        "warm_up": "warm-up, s",
+        "peak_mib": "peak above input, MiB",
+        "clusters": "clusters",
+        "found": "neighbours found",
+        "rand": "adjusted Rand index",
+    }
+    ordered = sorted(rows, key=lambda row: (row["metric"], int(row["rows"])))
+    return markdown_table(
+        list(header.values()), [[row[name] for name in header] for row in ordered]
+    )
 
 
-def _is_installed(distribution):
-    try:
-        importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
+def draw(rows):
+    """Draw seconds by rows, a panel for each metric."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    measured = [row for row in rows if _is_number(row["seconds"])]
+    figure, axes = pyplot.subplots(
+        ncols=len(METRICS),
+        figsize=PICTURE_SIZE,
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    for ax, metric in zip(axes[0], METRICS, strict=True):
+        ax.set(xscale="log", yscale="log", title=metric, xlabel="rows")
+        ax.grid(alpha=0.3)
+        for package, color in COLORS.items():
+            for neighbors, style in STYLES.items():
+                key = {"metric": metric, "package": package, "neighbors": neighbors}
+                line = select(measured, **key)
+                ax.plot(
+                    [int(row["rows"]) for row in line],
+                    [float(row["seconds"]) for row in line],
+                    style,
+                    color=color,
+                    label=f"{package}, {neighbors}",
+                )
+    axes[0, 0].set_ylabel("seconds")
+    axes[0, 0].legend(frameon=False)
+    PICTURE.parent.mkdir(exist_ok=True)
+    figure.savefig(PICTURE, dpi=120)
+    pyplot.close(figure)
+
+
+def _is_number(text):
+    return text.replace(".", "", 1).isdigit()
+
+
+def _installed(*packages):
+    """Those that are installed; of the others it is said that they are left out."""
+    found = [name for name in packages if importlib.util.find_spec(MODULES[name])]
+    for name in {*packages} - {*found}:
+        print(f"{name} is not installed, so it is left out.")
+    return found
 
 
 def _measure_side_by_side(results, keys):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "X.npy")
         np.save(path, _make_rows(keys[0]["rows"]))
-        partitions = {}
+        exact = None  # our partitions, if they are there
         for key in keys:
-            row = _in_own_process(path, key["package"], key["metric"])
-            partitions[key["package"]] = row.pop("partitions", None)
-            same = _compare(partitions[OURS], partitions.get(THEIRS))
+            is_reference = (key["package"], key["neighbors"]) == (OURS, EXACT)
+            if results.done(**key) and not is_reference:
+                continue
+            row = _outcome(path, key, _expected_seconds(results.rows, key))
+            partitions = row.pop("partitions", None)
+            rand = "" if is_reference else _agreement(exact, partitions)
+            exact = partitions if is_reference else exact
             if not results.done(**key):
-                results.add(**key, **row, same=same)
+                results.add(**key, **row, rand=rand)
+                print(*key.values(), row["seconds"], flush=True)
 
 
 def _make_rows(n_rows):
@@ -86,57 +164,117 @@ def _make_rows(n_rows):
     return X.astype(np.float32)
 
 
-def _in_own_process(path, package, metric):
+def _expected_seconds(rows, key):
+    """Seconds of exact search, from those of the next smaller size; 0 if unknown."""
+    fixed = {name: key[name] for name in ("metric", "package", "neighbors")}
+    smaller = [row for row in select(rows, **fixed) if int(row["rows"]) < key["rows"]]
+    if key["neighbors"] == APPROXIMATE or not smaller:
+        return 0
+    last = max(smaller, key=lambda row: int(row["rows"]))
+    growth = key["rows"] / int(last["rows"])
+    return growth**2 * float(last["seconds"]) if _is_number(last["seconds"]) else 0
+
+
+def _outcome(path, key, expected_seconds):
+    """What a process of its own measures, or why there is nothing measured."""
+    nothing = {"warm_up": "", "peak_mib": "", "clusters": "", "found": ""}
+    if expected_seconds > EXPECTED_LIMIT:
+        about = f"not run: about {expected_seconds / 60:.0f} minutes"
+        return {"seconds": about, **nothing}
+    contestant = key["package"], key["neighbors"], key["metric"]
     try:
-        return in_own_process(_measure, path, package, metric)
-    except (MemoryError, BrokenProcessPool) as error:
-        died = isinstance(error, BrokenProcessPool)
-        outcome = "process died" if died else "out of memory"
-        return {"seconds": outcome, "peak_mib": "", "clusters": ""}
+        return in_own_process(_measure, path, *contestant)
+    except MemoryError:
+        return {"seconds": "out of memory", **nothing}
+    except BrokenProcessPool:
+        return {"seconds": "stopped", **nothing}
 
 
-def _measure(path, package, metric):
+def _measure(path, package, neighbors, metric):
     """Seconds, peak above the input in MiB, and the partitions."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
-    cluster = {OURS: finch, THEIRS: _finch_clust}[package]
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_LIMIT, CPU_LIMIT))
+    cluster, first_neighbors = CONTESTANTS[package]
     X = np.load(path)
-    cluster(X[:500], metric=metric)  # libraries are loaded and threads started
+    # Libraries are loaded, code is compiled and threads are started.
+    n_warm_up = 500 if neighbors == EXACT else N_ROWS_APPROXIMATE
+    start = time.perf_counter()
+    cluster(X[:n_warm_up], metric, neighbors)
+    warm_up = time.perf_counter() - start
     reset_peak()
     before = peak_mib()
     start = time.perf_counter()
-    partitions = cluster(X, metric=metric)
+    partitions = cluster(X, metric, neighbors)
     seconds = time.perf_counter() - start
+    peak = peak_mib() - before
+    found = ""
+    if neighbors == APPROXIMATE:
+        found = f"{_share_found(X, metric, first_neighbors(X, metric)):.3f}"
     return {
         "seconds": f"{seconds:.2f}",
-        "peak_mib": f"{peak_mib() - before:.0f}",
+        "warm_up": f"{warm_up:.1f}",
+        "peak_mib": f"{peak:.0f}",
         "clusters": " ".join(str(k + 1) for k in partitions.max(axis=0)),
+        "found": found,
         "partitions": partitions,
     }
 
 
-def _finch_clust(X, metric):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns that pynndescent is not there
-        from finch import FINCH
-    partitions, _, _ = FINCH(
+def _ours(X, metric, neighbors):
+    return finch(X, metric=metric, neighbors=neighbors)
+
+
+def _our_first_neighbors(X, metric):
+    return _first_neighbors(X, metric, APPROXIMATE)
+
+
+def _finch_clust(X, metric, neighbors):
+    is_exact = neighbors == EXACT
+    partitions, _, _ = _authors_module().FINCH(
         X,
         distance=metric,
         ensure_early_exit=False,
-        ann_threshold=len(X) + 1,
         verbose=False,
+        random_state=SEED,
+        **({"ann_threshold": len(X) + 1} if is_exact else {}),
     )
     return partitions
 
 
-def _compare(ours, theirs):
-    """Whether two sequences of partitions are the same up to the names of labels."""
-    if ours is None or theirs is None:
+def _their_first_neighbors(X, metric):
+    links = _authors_module().clust_rank(X, metric=metric, random_state=SEED)
+    _, _, nearest, _ = links
+    return nearest
+
+
+def _authors_module():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns where pynndescent is not there
+        return importlib.import_module("finch.finch")
+
+
+CONTESTANTS = {
+    OURS: (_ours, _our_first_neighbors),
+    THEIRS: (_finch_clust, _their_first_neighbors),
+}
+
+
+def _share_found(X, metric, nearest):
+    """Share of rows, out of some, whose first neighbour is the exact one."""
+    n_judged = min(N_JUDGED, len(X))
+    rows = np.random.default_rng(SEED).choice(len(X), n_judged, replace=False)
+    search = NearestNeighbors(n_neighbors=2, metric=metric, algorithm="brute")
+    exact = search.fit(X.astype(np.float64)).kneighbors(X[rows], return_distance=False)
+    return np.mean(exact[:, 1] == nearest[rows])  # the first is the row itself
+
+
+def _agreement(exact, partitions):
+    """Adjusted Rand index of the finest partitions, and whether all are the same."""
+    if exact is None or partitions is None:
         return ""
-    if ours.shape != theirs.shape:
-        return f"no: {ours.shape[1]} and {theirs.shape[1]} partitions"
-    agreement = [
-        adjusted_rand_score(*pair) for pair in zip(ours.T, theirs.T, strict=True)
-    ]
-    if min(agreement) == 1:
-        return "yes"
-    return "no: adjusted Rand " + " ".join(f"{value:.5f}" for value in agreement)
+    if exact.shape == partitions.shape and all(
+        adjusted_rand_score(*pair) == 1
+        for pair in zip(exact.T, partitions.T, strict=True)
+    ):
+        return "all the same"
+    return f"{adjusted_rand_score(exact[:, 0], partitions[:, 0]):.3f}"

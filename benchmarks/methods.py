@@ -413,30 +413,32 @@ def gradient_boosting(n_features, seed):
     )
 
 
-# PyOD and DeepOD with their own networks; what is set here is as ours.
+# PyOD and DeepOD, by default with their own networks; what is set here is as ours.
 PEER_EPOCHS = 30
 PEER_BATCH_SIZE = 128
 
 
-def pyod_deep_svdd(n_features, seed):
+def pyod_deep_svdd(n_features, seed, epochs=PEER_EPOCHS, **params):
     module = importlib.import_module("pyod.models.deep_svdd")
     return module.DeepSVDD(
         n_features,
-        epochs=PEER_EPOCHS,
+        epochs=epochs,
         batch_size=PEER_BATCH_SIZE,
         verbose=0,
         random_state=seed,
+        **params,
     )
 
 
-def deepod_detector(name, n_features, seed):
+def deepod_detector(name, n_features, seed, epochs=PEER_EPOCHS, **params):
     module = importlib.import_module("deepod.models.tabular")
     return getattr(module, name)(
-        epochs=PEER_EPOCHS,
+        epochs=epochs,
         batch_size=PEER_BATCH_SIZE,
         device="cpu",
         verbose=0,
         random_state=seed,
+        **params,
     )
 
 

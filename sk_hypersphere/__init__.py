@@ -9,6 +9,7 @@ from sk_hypersphere._center import CenterLossClassifier
 from sk_hypersphere._deep_sad import DeepSAD
 from sk_hypersphere._deep_svdd import DeepSVDD
 from sk_hypersphere._eidn import EIDNEmbedder
+from sk_hypersphere._ensemble import HypersphereEnsemble
 from sk_hypersphere._finch import FINCH, finch
 from sk_hypersphere._fit_on_normal import FitOnNormal
 from sk_hypersphere._hsc import HSC
@@ -28,6 +29,7 @@ __all__ = [
     "FINCH",
     "FitOnNormal",
     "HSC",
+    "HypersphereEnsemble",
     "IILossClassifier",
     "ISIFEmbedder",
     "MCHADClassifier",

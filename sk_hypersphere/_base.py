@@ -223,8 +223,7 @@ class BaseHypersphere(
             with progress_bar(self.verbose, type(self).__name__) as bar:
                 training = self._begin(X, y, bar)
                 with training.stream.active():
-                    fit_net(training.net, training.dataset)
-                    self._finish(training)
+                    self._train_and_finish(training)
         return self
 
     def _check(self, X, y=None, **labels):
@@ -281,6 +280,10 @@ class BaseHypersphere(
             net_params=self.net_params,
         )
         return Training(net, Rows(X, plan.y, run.device), plan, stream, variance)
+
+    def _train_and_finish(self, training):
+        fit_net(training.net, training.dataset)
+        self._finish(training)
 
     def _finish(self, training):
         """All of a fit that comes after its net was trained."""

@@ -15,6 +15,7 @@ from torch.nn import functional
 from sk_hypersphere._base import BaseHypersphereScorer, Plan
 from sk_hypersphere._batches import shuffled, with_outliers
 from sk_hypersphere._labels import (
+    accuracy,
     as_labels,
     classes_and_codes,
     is_label,
@@ -283,18 +284,12 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
         accuracy : float
             Share of the samples whose class is predicted.
         """
-        y = as_labels(y)
-        check_consistent_length(X, y, sample_weight)
-        counts = ~is_label(y, None if self.reject else self.outlier_label)
-        if not counts.any():
-            raise ValueError(
-                f"y must hold at least one class, got {len(y)} times "
-                f"outlier_label={self.outlier_label!r}, which does not count. Set "
-                "reject=True, or use sk_hypersphere.metrics."
-            )
-        if sample_weight is not None:
-            sample_weight = np.asarray(sample_weight)[counts]
-        return float(np.average((self.predict(X) == y)[counts], weights=sample_weight))
+        return accuracy(
+            y,
+            self.predict(X),
+            outlier_label=None if self.reject else self.outlier_label,
+            sample_weight=sample_weight,
+        )
 
 
 class BaseGeneralizedClassifier(BaseHypersphereClassifier):

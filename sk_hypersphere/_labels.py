@@ -3,7 +3,7 @@
 from numbers import Number
 
 import numpy as np
-from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 from sk_hypersphere.exceptions import SupervisionWarning, warn_caller
@@ -140,6 +140,44 @@ def replace_where(mask, y, label):
     replaced = y.astype(_common_type(y.dtype, np.asarray(label).dtype))
     replaced[mask] = label
     return replaced
+
+
+def accuracy(y, predicted, *, outlier_label=None, sample_weight=None):
+    """Share of the samples whose label is predicted.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,)
+        Labels. Samples labelled `outlier_label` do not count.
+
+    predicted : ndarray of shape (n,)
+
+    outlier_label : int, float, str or None, default=None
+
+    sample_weight : array-like of shape (n,), default=None
+        Weights of the samples.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If no sample counts.
+    """
+    y = as_labels(y)
+    check_consistent_length(predicted, y, sample_weight)
+    counts = ~is_label(y, outlier_label)
+    if not counts.any():
+        raise ValueError(
+            f"y must hold at least one class, got {len(y)} times "
+            f"outlier_label={outlier_label!r}, which does not count. Set "
+            "reject=True, or use sk_hypersphere.metrics."
+        )
+    if sample_weight is not None:
+        sample_weight = np.asarray(sample_weight)[counts]
+    return float(np.average((predicted == y)[counts], weights=sample_weight))
 
 
 def _common_type(*types):

@@ -26,18 +26,18 @@ def make_seed(random_state):
     return int(random_state)
 
 
-def clone_with_seeds(estimator, random_state):
-    """A clone whose random states that were None are seeds from a stream.
+def clone_with_seeds(estimator, random_state, *, overwrite=False):
+    """A clone whose random states are seeds from a stream.
 
-    Also those of its parts, such as the steps of a pipeline.
+    Also those of its parts, such as the steps of a pipeline. Random states that are
+    not None stay as they are, unless `overwrite`.
     """
     copy = clone(estimator)
-    unset = [
-        name
-        for name, value in sorted(copy.get_params().items())
-        if name.split("__")[-1] == "random_state" and value is None
-    ]
-    seeds = {name: random_state.randint(np.iinfo(np.int32).max) for name in unset}
+    seeds = {
+        name: random_state.randint(np.iinfo(np.int32).max)
+        for name, value in sorted(copy.get_params().items(), key=lambda item: item[0])
+        if name.split("__")[-1] == "random_state" and (overwrite or value is None)
+    }
     copy.set_params(**seeds)
     return copy  # what is frozen returns nothing from set_params
 

@@ -5,6 +5,7 @@ callbacks, validation splits and parameters work as skorch documents them. What 
 is the inner loop, which costs no more than a loop written in plain torch.
 """
 
+from contextlib import nullcontext
 from inspect import signature
 from math import ceil
 from typing import NamedTuple
@@ -36,9 +37,43 @@ class HypersphereNet(NeuralNet):
     recorded one by one, as skorch does, where a callback listens to them or the
     optimizer needs a closure. An epoch whose loss is not finite ends training, and the
     weights go back to the last that gave a finite loss.
+
+    Parameters
+    ----------
+    *args, **kwargs
+        Those of ``NeuralNet``, among them ``compile=True`` for ``torch.compile``, which
+        speeds up training alone: what is scored goes through the layers themselves.
+
+    autocast : torch.dtype, default=None
+        Lower precision for the layers of the encoder in training, as `torch.autocast`
+        chooses them: ``torch.bfloat16`` pays on GPUs with tensor cores (float16 would
+        need its gradients scaled, which is not done). Weights, distances and loss stay
+        float32, and so does all that is scored. None computes everything in float32.
     """
 
     valid_sampler = None  # of the batches that a split holds out; None is in order
+
+    def __init__(self, *args, autocast=None, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.autocast = autocast
+
+    def torch_compile(self, module, name):
+        """Compile the module in place, so that its weights keep their names.
+
+        The loss is left as it is: a few sums, and not worth the time.
+        """
+        if self.compile and name == "module":
+            module.compile(**self.get_params_for("compile"))
+        return module
+
+    def infer(self, x, **fit_params):
+        with self._precision() if self.module_.training else nullcontext():
+            return super().infer(x, **fit_params)
+
+    def _precision(self):
+        if self.autocast is None:
+            return nullcontext()
+        return torch.autocast(torch.device(self.device).type, self.autocast)
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         if not training:
@@ -89,11 +124,14 @@ class HypersphereNet(NeuralNet):
         """Train for one epoch; return the loss of the first batch, and the mean."""
         self._set_training(True)
         module, criterion, optimizer = self.module_, self.criterion_, self.optimizer_
+        precision = self._precision()
         first = total = None
         n_rows = 0
         for X, y in iterator:
             optimizer.zero_grad()
-            loss = criterion(module(X), y)
+            with precision:
+                output = module(X)
+            loss = criterion(output, y)
             loss.backward()
             optimizer.step()
             loss, size = loss.detach(), len(y)
@@ -141,17 +179,18 @@ class HypersphereNet(NeuralNet):
 
 
 class Progress(Callback):
-    """Advance a bar by one with every epoch, and show the loss on it."""
+    """Advance a bar by the nets that an epoch trains, and show the loss on it."""
 
-    def __init__(self, bar):
+    def __init__(self, bar, n_nets=1):
         self.bar = bar
+        self.n_nets = n_nets
 
     def on_epoch_end(self, net, **kwargs):
         self.bar.set_postfix(loss=f"{net.history[-1, 'train_loss']:.4g}")
-        self.bar.update()
+        self.bar.update(self.n_nets)
 
     def __getstate__(self):
-        return {"bar": tqdm(disable=True)}
+        return {"bar": tqdm(disable=True), "n_nets": self.n_nets}
 
 
 class AfterEpoch(Callback):
@@ -234,11 +273,15 @@ def one_cycle(max_lr, n_steps):
 
 
 class Run(NamedTuple):
-    """What all nets trained in one fit share."""
+    """What all nets trained in one fit share.
+
+    `n_nets` is how many nets a single module stands for.
+    """
 
     random_state: np.random.RandomState
     device: torch.device
     bar: tqdm
+    n_nets: int = 1
 
 
 def train_net(module, loss, rows, run, **params):
@@ -274,8 +317,8 @@ def make_net(
     Parameters
     ----------
     module : nn.Module
-        What is trained. A parameter named ``head.centers`` is exempt from weight decay,
-        which would pull the centers to the origin.
+        What is trained. Centers that are learned, a parameter whose name ends so, are
+        exempt from weight decay, which would pull them to the origin.
 
     loss : nn.Module
         Called as ``loss(module(X), y)`` for every batch.
@@ -314,7 +357,7 @@ def make_net(
         "iterator_train": BatchIterator,
         "iterator_valid": BatchIterator,
         "train_split": None,
-        "callbacks": [*callbacks, Progress(run.bar)],
+        "callbacks": [*callbacks, Progress(run.bar, run.n_nets)],
         # The net writes the loss of an epoch itself, and the bar shows it.
         "callbacks__train_loss": None,
         "callbacks__print_log": None,
@@ -332,8 +375,8 @@ def make_net(
         params.setdefault("optimizer__fused", True)
     if weight_decay and "weight_decay" in signature(params["optimizer"]).parameters:
         params.setdefault("optimizer__weight_decay", weight_decay)
-        if "head.centers" in dict(module.named_parameters()):
-            groups = [("head.centers", {"weight_decay": 0.0})]
+        if any(name.endswith(".centers") for name, _ in module.named_parameters()):
+            groups = [("*.centers", {"weight_decay": 0.0})]
             params.setdefault("optimizer__param_groups", groups)
     net = HypersphereNet(module, loss, **params)
     net.valid_sampler = valid_sampler

@@ -32,6 +32,7 @@ from sk_hypersphere.confidence import (
     energy,
     msp,
 )
+from sk_hypersphere.losses import CrossEntropyLoss
 from sk_hypersphere.modules._augmented import with_augment
 from sk_hypersphere.preprocessing import GlobalContrastNormalizer
 
@@ -420,7 +421,7 @@ class SubclusterDetector(BaseHypersphereDetector):
         )
         return Plan(
             head=head,
-            loss=nn.CrossEntropyLoss(label_smoothing=self.label_smoothing),
+            loss=CrossEntropyLoss(self.label_smoothing),
             schedule=classifier_schedule(X, self.batch_size),
             y=y,
             held_out=self.calibration_indices_,

@@ -5,6 +5,7 @@ import io
 import sys
 from argparse import Namespace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -38,6 +39,7 @@ from benchmarks.methods import (
     MeanOfSeeds,
     NeighborDistance,
     ScoreOfRival,
+    all_streams_seeded,
     can_run,
     check_finished,
     fit_classifier,
@@ -45,6 +47,18 @@ from benchmarks.methods import (
     gradient_boosting,
     logistic_regression,
     novelty_figures,
+)
+from benchmarks.races import deep_svdd as deep_svdd_races
+from benchmarks.races import eidn as eidn_races
+from benchmarks.races import mchad as mchad_races
+from benchmarks.races import odin as odin_races
+from benchmarks.races.common import (
+    BARE,
+    OURS,
+    PEERS,
+    adam,
+    installed_peers,
+    normal_samples,
 )
 from benchmarks.report import (
     BLOCK,
@@ -79,7 +93,7 @@ from benchmarks.tables import (
 )
 from sk_hypersphere import DeepSVDD, MCHADClassifier
 from sk_hypersphere.losses import EIDNLoss
-from sk_hypersphere.modules import OriginAndOnes
+from sk_hypersphere.modules import Centers, Hypersphere, OriginAndOnes
 
 
 @pytest.fixture
@@ -305,53 +319,178 @@ def test_a_mean_over_groups_stands_beside_the_published_one():
     assert "| mean of 2 digits | 94.3 | 96.3 | 95.5 |" in multi_radius.render(rows)
 
 
-def test_speed_is_the_median_of_ratios_within_rounds():
-    rows = [
-        {"case": "c", "contestant": name, "round": str(number), "seconds": seconds}
-        for number, times in enumerate([("1", "2"), ("2", "8"), ("1", "3")])
-        for name, seconds in zip((speed.BARE, speed.OURS), times, strict=True)
+def race_rows(case, *contestants):
+    """Rows of a race, given names and the seconds of each round."""
+    return [
+        {
+            "case": case,
+            "contestant": name,
+            "round": str(number),
+            "seconds": seconds,
+            "peak_mib": "",
+        }
+        for name, times in contestants
+        for number, seconds in enumerate(times)
     ]
-    *_, ours = speed.render(rows).splitlines()
-    assert ours == "| c | sk_hypersphere | 3000 | 3.00 | 2.50 to 3.50 | 3 |"
+
+
+def test_speed_is_the_median_of_ratios_within_rounds():
+    rows = race_rows("c", (BARE, "121"), (OURS, "283"), ("rival", "446"))
+    *_, ours, rival = speed.render(rows).splitlines()
+    ratio = "3.00 (2.50 to 3.50)"
+    assert ours == f"| c | sk_hypersphere | 3000 | {ratio} | 1.00 (1.00 to 1.00) | 3 |"
+    assert "| 4000 | 4.00 (3.00 to 5.00) | 2.00 (1.25 to 2.00) |" in rival
+
+
+def test_races_without_ours_are_compared_with_the_first_alone():
+    rows = race_rows("search", ("sequential", "44"), ("n_jobs=2", "22"))
+    *_, parallel = speed.render(rows).splitlines()
+    assert parallel == "| search | n_jobs=2 | 2000 | 0.50 (0.50 to 0.50) |  | 2 |"
+
+
+def test_memory_is_a_table_of_its_own():
+    rows = race_rows("c", (BARE, "1"), (OURS, "2"))
+    rows += race_rows("fitting", (OURS, "1")) + race_rows("fitting", ("rival", "1"))
+    rows[2]["peak_mib"], rows[3]["peak_mib"] = "32", "320"
+    *_, memory = speed.render(rows).split("\n\n")
+    assert (
+        memory.splitlines()[0]
+        == "| peak above the input, MiB | sk_hypersphere | rival |"
+    )
+    assert memory.splitlines()[-1] == "| fitting | 32 | 320 |"
 
 
 @pytest.mark.parametrize(
     "race",
     [
-        speed.train_mlp,
-        speed.train_mchad,
-        partial(speed.eidn_on_rows, n_steps=2),
-        partial(speed.eidn_on_rows, "random", n_steps=2),
-        partial(speed.eidn_on_images, n_steps=2),
+        partial(deep_svdd_races.train_mlp, n_rows=300, epochs=1),
+        partial(deep_svdd_races.train_lenet, n_rows=300, epochs=1),
+        partial(deep_svdd_races.fit_rows, n_rows=100, epochs=2),
+        partial(mchad_races.on_rows, n_rows=300, epochs=1),
+        partial(eidn_races.on_rows, n_rows=300, epochs=1, n_steps=2),
+        partial(eidn_races.on_rows, "random", n_rows=300, epochs=1, n_steps=2),
+        partial(eidn_races.on_images, n_rows=300, epochs=1, n_steps=2),
+        partial(deep_svdd_races.score_rows, n_rows=1000),
+        partial(odin_races.on_rows, n_rows=1000),
+        partial(odin_races.on_images, n_rows=1000),
     ],
-    ids=["MLP", "MCHAD", "EIDN on rows", "EIDN at random", "EIDN on images"],
+    ids=lambda race: f"{race.func.__module__}.{race.func.__name__}{race.args}",
 )
-def test_all_contestants_of_a_training_race_train(race):
-    contestants, _ = race(n_rows=300, epochs=1)
+def test_all_contestants_of_a_race_finish(race):
+    contestants, _ = race()
+    assert {BARE, OURS} <= contestants.keys()
+    assert all(np.isfinite(contestant()) for contestant in contestants.values())
+
+
+@pytest.mark.parametrize(
+    "race",
+    [
+        partial(deep_svdd_races.train_lenet, 60, batch_size=30),
+        partial(mchad_races.on_images, 16, batch_size=8, depth=10, widen_factor=1),
+    ],
+    ids=["LeNet", "WRN"],
+)
+def test_options_of_the_net_take_part_in_races_on_a_device(race):
+    compiler = {"compile": True, "compile__backend": "eager"}
+    net_params = {"bfloat16": {"autocast": torch.bfloat16}, "compiled": compiler}
+    contestants, _ = race(epochs=2, n_skipped=1, net_params=net_params)
+    assert [*contestants] == [BARE, OURS, f"{OURS}, bfloat16", f"{OURS}, compiled"]
     assert all(contestant() > 0 for contestant in contestants.values())
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="is about machines without CUDA")
+def test_races_on_a_device_that_is_absent_are_small_and_named_after_the_cpu(capsys):
+    races = speed.races_on_device("cuda")
+    assert "no CUDA device" in capsys.readouterr().out
+    assert all(case.endswith(", on cpu") for case in races)
+    assert any("WRN-40-2, 128 x" in case for case in races)
+
+
+def test_a_race_is_run_once_and_goes_on_after_an_interruption(results):
+    runs = []
+    contestants = {name: lambda name=name: runs.append(name) or 1.0 for name in "ab"}
+    race = speed.Race(lambda: (contestants, 1), n_rounds=2)
+    speed.run_race(results, "case", race, times=1)
+    speed.run_race(results, "case", race, times=1)
+    assert len(results.rows) == 4
+    assert sorted(runs) == sorted("ab" * (2 + 2))  # each race warms up
+
+
+def test_a_grid_search_has_as_many_fits_as_its_case_says():
+    contestants, _ = deep_svdd_races.search_grid(n_rows=60, epochs=1)
+    assert [*contestants] == ["sequential", "n_jobs=2"]
+    assert contestants["sequential"]() > 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux")
+def test_pages_of_a_memory_map_count_as_input():
+    n_rows = 200_000  # 24 MiB
+    _, peak = deep_svdd_races.measure_memory(OURS, "score", True, n_rows)
+    assert 0 < peak < 24
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_peers_have_a_network_of_the_size_of_ours(name):
+    if name not in installed_peers():
+        pytest.skip(f"{name} is not installed")
+    X = normal_samples(50, 7)
+    peer = PEERS[name](7, 0, epochs=1)
+    with all_streams_seeded(0):
+        peer.fit(X)
+    net = getattr(peer, "model_", None) or peer.net
+    ours = deep_svdd_races.on_rows(max_epochs=0).fit(X).net_.module_.encoder
+    shapes = [
+        [tuple(weight.shape) for weight in module.parameters() if weight.ndim == 2]
+        for module in (net, ours)
+    ]
+    assert shapes[0] == shapes[1]
 
 
 @pytest.mark.parametrize("triplets", ["all", "random"])
 def test_the_bare_loop_pays_for_triplets_what_the_loss_does(triplets):
     is_anomaly = torch.arange(20) >= 18
-    draw = speed.draw_kinds if triplets == "all" else speed.draw_triplets
+    draw = eidn_races.draw_kinds if triplets == "all" else eidn_races.draw_triplets
     batch = draw(len(is_anomaly), 2, n_steps=1, batch_size=6)[0]
     positives, negatives = is_anomaly[batch].chunk(2)
     assert torch.equal(positives, ~negatives)
     z = torch.randn(20, 2, generator=torch.Generator().manual_seed(0))[batch]
-    loss = EIDNLoss(speed.MARGIN, triplets)
+    loss = EIDNLoss(eidn_races.MARGIN, triplets)
     ours = loss(OriginAndOnes(2)(z), -is_anomaly[batch].long())
     if triplets == "all":
-        bare = speed.cost_of_all(z)
+        bare = eidn_races.cost_of_all(z)
     else:
-        bare = speed.cost_of_random(z, positives.float()[:, None])
+        bare = eidn_races.cost_of_random(z, positives.float()[:, None])
     torch.testing.assert_close(bare, ours)
+
+
+def test_the_bare_loop_pays_for_classes_what_the_loss_does():
+    X = normal_samples(30, 4)
+    y = np.arange(30) % 3
+    classifier = MCHADClassifier(max_epochs=0, calibration_fraction=0, random_state=0)
+    module = classifier.fit(X, y).net_.module_.train()
+    batch = torch.arange(0, 30, 2)
+    x, labels = torch.from_numpy(X), torch.from_numpy(y)
+    ours = classifier.net_.criterion_(module(x[batch]), labels[batch])
+    bare = mchad_races.mchad(module, x[batch], batch, labels=labels)
+    torch.testing.assert_close(bare, ours)
+
+
+def test_the_bare_loop_exempts_learned_centers_from_weight_decay_as_ours_does():
+    module = Hypersphere(
+        torch.nn.Linear(3, 2), Centers(torch.ones(2, 2), learnable=True)
+    )
+    decays = {
+        tuple(parameter.shape): group["weight_decay"]
+        for group in adam(module).param_groups
+        for parameter in group["params"]
+    }
+    assert decays == {(2, 3): 1e-6, (2,): 1e-6, (2, 2): 0.0}
 
 
 def test_the_bare_loop_scores_what_the_estimator_scores():
     X = np.random.default_rng(0).standard_normal((100, 32), dtype=np.float32)
     detector = DeepSVDD(n_components=16, max_epochs=0, random_state=0).fit(X)
-    bare = speed.bare_scores(detector.net_.module_, X)
+    bare = deep_svdd_races.bare_scores(detector.net_.module_, X)
     ours = detector.radii_[0] ** 2 - detector.score_samples(X)
     np.testing.assert_allclose(bare, ours, rtol=1e-5)
 
@@ -1234,7 +1373,9 @@ def test_anomalies_are_shown_to_every_method_once(results, tiny_eidn):
     n_in_full, n_in_brief = len(eidn.EMBEDDERS + eidn.RIVALS), 2
     n_reduced = len(eidn.CLASSES) * len(eidn.REDUCERS) * len(eidn.DETECTORS)
     n_brief = (len(eidn.SHARES) - 1) * n_in_brief
-    assert len(results.rows) == 4 * n_in_full + n_brief + n_reduced
+    n_on_cracks_only = 1
+    n_full = 4 * n_in_full - 3 * n_on_cracks_only
+    assert len(results.rows) == n_full + n_brief + n_reduced
     before = [*results.rows]
     eidn.run(results, options)
     assert results.rows == before

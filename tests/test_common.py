@@ -55,6 +55,14 @@ INIT_PARAMS = {
     ],
     "FitOnNormal": [{"estimator": IsolationForest(n_estimators=9, random_state=0)}],
     "HSC": [{}, {"loss": "bce"}],
+    "HypersphereEnsemble": [
+        {"estimator": sk_hypersphere.DeepSVDD(max_epochs=2), "n_members": 2},
+        {
+            "estimator": sk_hypersphere.MCHADClassifier(**LEARNS),
+            "n_members": 2,
+            "bootstrap": True,
+        },
+    ],
     "IILossClassifier": [LEARNS],
     "MCHADClassifier": [LEARNS, {**LEARNS, "outlier_label": 99, "radius": 0.5}],
 }
@@ -114,6 +122,11 @@ def law(condition):
 
 def has_net(estimator):
     return "encoder" in estimator.get_params()
+
+
+def has_nets(estimator):
+    """Whether it, or what it wraps, learns by a net."""
+    return has_net(estimator) or "estimator__encoder" in estimator.get_params()
 
 
 def has_scores(estimator):
@@ -177,8 +190,15 @@ def image_labels():
 
 
 def fresh(estimator, **params):
-    """A clone with other parameters."""
-    return clone(estimator).set_params(**params)
+    """A clone with other parameters, of what it wraps if it has none of that name."""
+    known = inspect.signature(type(estimator)).parameters
+    wraps = "encoder" not in known
+    return clone(estimator).set_params(
+        **{
+            f"estimator__{name}" if wraps and name not in known else name: value
+            for name, value in params.items()
+        }
+    )
 
 
 def responses(estimator, X):
@@ -366,7 +386,7 @@ def test_public_methods_and_their_parameters_are_documented(estimator):
             assert [*documented_parameters(method.__doc__)] == given, name
 
 
-@law(has_net)
+@law(has_nets)
 def test_every_fitted_attribute_is_documented(estimator, X, y):
     fitted = fresh(estimator).fit(pd.DataFrame(X, columns=[*"abcd"]), y)
     attributes = inspect.cleandoc(type(estimator).__doc__).split("\nAttributes\n")[1]
@@ -378,20 +398,20 @@ def test_every_fitted_attribute_is_documented(estimator, X, y):
 # Seeds.
 
 
-@law(has_net)
+@law(has_nets)
 def test_another_fit_with_the_same_seed_gives_the_same_bits(estimator, X, y):
     fitted = fresh(estimator).fit(X, y)
     first = responses(fitted, X)
     assert_same(first, responses(fitted.fit(X, y), X))
 
 
-@law(has_net)
+@law(has_nets)
 def test_a_clone_gives_the_same_bits(estimator, X, y):
     fitted = fresh(estimator).fit(X, y)
     assert_same(responses(fitted, X), responses(clone(fitted).fit(X, y), X))
 
 
-@law(has_net)
+@law(has_nets)
 @pytest.mark.parametrize(
     "copied",
     [deepcopy, lambda e: pickle.loads(pickle.dumps(e))],
@@ -402,7 +422,7 @@ def test_a_copy_of_a_fitted_model_gives_the_same_bits(estimator, copied, X, y):
     assert_same(responses(fitted, X), responses(copied(fitted), X))
 
 
-@law(has_net)
+@law(has_nets)
 @pytest.mark.parametrize("prefer", ["processes", "threads"])
 @pytest.mark.parametrize("in_pipeline", [False, True])
 def test_fits_side_by_side_give_the_same_bits(estimator, prefer, in_pipeline, X, y):
@@ -413,7 +433,7 @@ def test_fits_side_by_side_give_the_same_bits(estimator, prefer, in_pipeline, X,
         assert_same(alone, responses(fitted, X))
 
 
-@law(has_net)
+@law(has_nets)
 def test_a_pipeline_is_its_steps_one_after_the_other(estimator, X, y):
     pipeline = make_pipeline(StandardScaler(), fresh(estimator)).fit(X, y)
     scaled = StandardScaler().fit_transform(X)
@@ -435,7 +455,7 @@ def with_threads():
     torch.set_num_threads(before)
 
 
-@law(has_net)
+@law(has_nets)
 def test_the_number_of_threads_does_not_matter_to_a_fit(estimator, with_threads, X, y):
     results = [
         with_threads(n, lambda: responses(fresh(estimator).fit(X, y), X))
@@ -444,7 +464,7 @@ def test_the_number_of_threads_does_not_matter_to_a_fit(estimator, with_threads,
     assert_same(*results)
 
 
-@law(has_net)
+@law(has_nets)
 def test_the_number_of_threads_does_not_matter_to_scores_of_images(
     estimator, with_threads, images, image_labels
 ):
@@ -453,35 +473,35 @@ def test_the_number_of_threads_does_not_matter_to_scores_of_images(
     assert_same(*results)
 
 
-@law(has_net)
+@law(has_nets)
 def test_a_random_state_instance_is_a_seed_too(estimator, X, y):
     first, second = (
-        fresh(estimator).set_params(random_state=np.random.RandomState(5)).fit(X, y)
+        fresh(estimator, random_state=np.random.RandomState(5)).fit(X, y)
         for _ in range(2)
     )
     assert_same(responses(first, X), responses(second, X))
 
 
-@law(has_net)
+@law(has_nets)
 def test_a_random_state_instance_gives_another_model_in_the_next_fit(estimator, X, y):
-    fitted = fresh(estimator).set_params(random_state=np.random.RandomState(5))
+    fitted = fresh(estimator, random_state=np.random.RandomState(5))
     first = responses(fitted.fit(X, y), X)
     assert differ(first, responses(fitted.fit(X, y), X))
 
 
-@law(has_net)
+@law(has_nets)
 def test_different_seeds_give_different_models(estimator, X, y):
     first = responses(fresh(estimator, random_state=0).fit(X, y), X)
     assert differ(first, responses(fresh(estimator, random_state=1).fit(X, y), X))
 
 
-@law(has_net)
+@law(has_nets)
 def test_no_seed_gives_different_models(estimator, X, y):
     first = responses(fresh(estimator, random_state=None).fit(X, y), X)
     assert differ(first, responses(fresh(estimator, random_state=None).fit(X, y), X))
 
 
-@law(has_net)
+@law(has_nets)
 @pytest.mark.parametrize("random_state", [0, None])
 def test_global_random_streams_are_left_as_they_were(estimator, random_state, X, y):
     before = streams()
@@ -491,7 +511,7 @@ def test_global_random_streams_are_left_as_they_were(estimator, random_state, X,
     assert streams() == before
 
 
-@law(has_net)
+@law(has_nets)
 def test_global_random_streams_have_no_influence(estimator, X, y):
     first = responses(fresh(estimator).fit(X, y), X)
     with torch.random.fork_rng():
@@ -502,7 +522,7 @@ def test_global_random_streams_have_no_influence(estimator, X, y):
 # What is given stays as it was.
 
 
-@law(has_net)
+@law(has_nets)
 def test_given_arrays_are_untouched(estimator, X, y):
     given, labels = X.copy(), y.copy()
     responses(fresh(estimator).fit(given, labels), given)
@@ -633,7 +653,7 @@ def test_fitted_attributes_are_numpy_and_not_torch(estimator, X, y):
         assert not any(isinstance(part, torch.Tensor) for part in parts), name
 
 
-@law(has_net)
+@law(has_nets)
 def test_numbers_of_a_row_do_not_depend_on_the_rows_beside_it(estimator, X, y):
     fitted = fresh(estimator).fit(X, y)
     many = np.random.RandomState(1).randn(8300, 4).astype(np.float32) * 5
@@ -646,7 +666,7 @@ def test_numbers_of_a_row_do_not_depend_on_the_rows_beside_it(estimator, X, y):
         assert_same(responses(fitted, many[rows]), take(whole, rows))
 
 
-@law(has_net)
+@law(has_nets)
 def test_numbers_of_an_image_do_not_depend_on_the_images_beside_it(
     estimator, images, image_labels
 ):
@@ -760,7 +780,7 @@ def shuffled_rows(a):
     return a[np.random.RandomState(0).permutation(len(a))]
 
 
-@law(has_net)
+@law(has_nets)
 def test_named_columns_may_not_change_their_order(estimator, X, y):
     frame = pd.DataFrame(X, columns=[*"abcd"])
     fitted = fresh(estimator).fit(frame, y)
@@ -781,7 +801,7 @@ def test_set_output_gives_a_data_frame(estimator, library, X, y):
 
 
 @WITHOUT_SUPERVISION
-@law(has_net)
+@law(has_nets)
 def test_labels_are_needed_only_where_the_tags_say_so(estimator, X):
     if get_tags(estimator).target_tags.required:
         with pytest.raises(ValueError, match="requires y"):
@@ -806,7 +826,7 @@ def test_a_memory_map_stays_mapped(estimator, dtype, X, y, tmp_path):
     assert_same(responses(fitted, mapped), responses(in_memory, np.array(mapped)))
 
 
-@law(has_net)
+@law(has_nets)
 def test_images_of_bytes_and_of_floats_are_the_same(estimator, images, image_labels):
     of_bytes = fresh(estimator).fit(images, image_labels)
     floats = images.astype(np.float32)
@@ -814,7 +834,7 @@ def test_images_of_bytes_and_of_floats_are_the_same(estimator, images, image_lab
     assert_same(responses(of_bytes, images), responses(of_floats, floats))
 
 
-@law(has_net)
+@law(has_nets)
 @pytest.mark.parametrize("shape", [(2, 1, 8, 9), (2, 1, 64), (2, 1, 4, 16)])
 def test_images_of_another_size_are_refused(estimator, shape, images, image_labels):
     fitted = fresh(estimator).fit(images, image_labels)
@@ -825,7 +845,7 @@ def test_images_of_another_size_are_refused(estimator, shape, images, image_labe
             getattr(fitted, name)(np.zeros(shape, dtype=np.float32))
 
 
-@law(has_net)
+@law(has_nets)
 def test_a_torch_data_set_may_be_the_input(estimator, X, y):
     sliced = SliceDataset(TensorDataset(torch.from_numpy(X)))
     fitted = fresh(estimator).fit(sliced, y)
@@ -833,7 +853,7 @@ def test_a_torch_data_set_may_be_the_input(estimator, X, y):
     assert_same(responses(in_memory, X), responses(fitted, sliced))
 
 
-@law(has_net)
+@law(has_nets)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64, np.float16])
 def test_any_dtype_of_numbers_is_taken(estimator, dtype, X, y):
     rounded = X.round()
@@ -864,7 +884,7 @@ ODD_DATA = {
 }
 
 
-@law(has_net)
+@law(has_nets)
 @pytest.mark.parametrize("data", [*ODD_DATA.values()], ids=[*ODD_DATA])
 def test_odd_data_gives_finite_numbers(estimator, data):
     labels = np.where(np.arange(len(data)) % 2, 1, -1)
@@ -888,9 +908,9 @@ def test_batches_of_any_size_train(estimator, batch_size, X, y):
 # Failures leave no trace.
 
 
-@law(has_net)
+@law(has_nets)
 def test_a_failed_first_fit_leaves_the_estimator_unfitted(estimator, X, y):
-    failing = fresh(estimator).set_params(callbacks=[FailsInLastEpoch()])
+    failing = fresh(estimator, callbacks=[FailsInLastEpoch()])
     before = vars(failing).copy()
     with pytest.raises(InterruptedError):
         failing.fit(X, y)
@@ -910,7 +930,7 @@ def test_a_failed_later_fit_leaves_the_former_model(estimator, warm_start, X, y)
     assert_same(before, responses(fitted, X))
 
 
-@law(has_net)
+@law(has_nets)
 def test_a_refused_input_leaves_the_former_model(estimator, X, y):
     fitted = fresh(estimator).fit(X, y)
     before = responses(fitted, X)
@@ -919,10 +939,10 @@ def test_a_refused_input_leaves_the_former_model(estimator, X, y):
     assert_same(before, responses(fitted, X))
 
 
-@law(has_net)
+@law(has_nets)
 def test_an_infinite_loss_is_an_error_that_brings_finite_weights(estimator, X, y):
     with pytest.raises(NonFiniteLossError, match="smaller lr") as caught:
-        fresh(estimator, lr=1e38).set_params(max_epochs=9).fit(X, y)
+        fresh(estimator, lr=1e38, max_epochs=9).fit(X, y)
     module = caught.value.net.module_
     assert all(value.isfinite().all() for value in module.encoder.parameters())
 
@@ -945,7 +965,7 @@ def test_without_warm_start_a_fit_forgets_the_former(estimator, X, y):
 # What is shown.
 
 
-@law(has_net)
+@law(has_nets)
 def test_nothing_is_printed_by_default(estimator, images, image_labels, capfd):
     responses(fresh(estimator).fit(images, image_labels), images)
     assert capfd.readouterr() == ("", "")

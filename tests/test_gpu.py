@@ -1,6 +1,8 @@
 """What a CUDA device must not change; run with ``python -m pytest -m gpu``."""
 
 import pickle
+import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -139,4 +141,53 @@ def test_anomalies_are_isolated_on_the_device_and_score_alike_on_the_cpu(triplet
     assert roc_auc_score(y, on_gpu.score_samples(X)) > 0.9
     np.testing.assert_allclose(
         on_gpu.score_samples(X), on_cpu.score_samples(X), rtol=1e-2, atol=1e-2
+    )
+
+
+def n_waits(estimator, X, y):
+    """How often the host waits for the device in a fit."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        torch.cuda.set_sync_debug_mode("warn")
+        try:
+            estimator.fit(X, y)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+    return len(caught)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        DeepSVDD,
+        partial(DeepSVDD, "soft-boundary"),
+        partial(MCHADClassifier, outlier_label=-1),
+        partial(CACClassifier, outlier_label=-1),
+        IILossClassifier,
+        DeepSAD,
+        HSC,
+    ],
+    ids=["DeepSVDD", "soft boundary", "MCHAD", "CAC", "II", "DeepSAD", "HSC"],
+)
+def test_the_host_does_not_wait_for_the_device_after_each_batch(make, X):
+    y = np.where(X[:, 1] > 1.5, -1, 1 + (X[:, 0] > 0))
+    params = {"device": "cuda", "max_epochs": 2, "random_state": 0}
+    few, many = (make(batch_size=size, **params) for size in (250, 10))
+    few.fit(X, y)  # libraries are loaded
+    assert n_waits(many, X, y) == n_waits(few, X, y)
+
+
+@pytest.mark.parametrize(
+    "net_params", [{"autocast": torch.bfloat16}, {"compile": True}], ids=str
+)
+def test_options_of_the_net_train_on_the_device_to_nearly_the_same_scores(
+    net_params, X
+):
+    params = {"device": "cuda", "max_epochs": 5, "random_state": 0}
+    plain = DeepSVDD(**params).fit(X)
+    other = DeepSVDD(**params, net_params=net_params).fit(X)
+    weights = other.net_.module_.parameters()
+    assert all(weight.dtype == torch.float32 for weight in weights)
+    np.testing.assert_allclose(
+        other.score_samples(X), plain.score_samples(X), rtol=0.1, atol=0.05
     )

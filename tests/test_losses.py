@@ -13,6 +13,7 @@ from sk_hypersphere._batches import random_triplets
 from sk_hypersphere.losses import (
     CACLoss,
     CenterLoss,
+    CrossEntropyLoss,
     DeepSADLoss,
     EIDNLoss,
     FocalLoss,
@@ -146,6 +147,18 @@ def deep_sad(eta, epsilon):
     return of_each_row(cost)
 
 
+def smoothed_cross_entropy(epsilon):
+    def formula(logits, y):
+        costs = []
+        for row, k in zip(logits, y, strict=True):
+            log_total = math.log(math.fsum(math.exp(value) for value in row))
+            smooth = mean([log_total - value for value in row])
+            costs.append((1 - epsilon) * (log_total - row[k]) + epsilon * smooth)
+        return mean(costs)
+
+    return formula
+
+
 # Losses of four clusters or classes, or of one output, each with its formula.
 
 
@@ -200,6 +213,15 @@ II = [
     for weights in [(0.3, 0.7), (0.3, 0.0), (0.0, 0.7)]
 ]
 
+CROSS_ENTROPY = [
+    pytest.param(
+        CrossEntropyLoss(epsilon),
+        smoothed_cross_entropy(epsilon),
+        id=f"CrossEntropyLoss-{epsilon}",
+    )
+    for epsilon in (0.0, 0.1)
+]
+
 # Those that tell known anomalies from all other rows, by one output.
 BINARY = [
     *[
@@ -220,9 +242,11 @@ BINARY = [
     ],
 ]
 
-LOSSES = [*DEEP_SVDD, *GENERALIZED, *II, *BINARY]
+LOSSES = [*DEEP_SVDD, *GENERALIZED, *II, *CROSS_ENTROPY, *BINARY]
 # Losses of something else, which have tests of their own below.
 OTHERS = {"EIDNLoss", "ISIFLoss", "ReconstructionLoss"}
+# Losses of one batch at a time, not of a batch of each of several members.
+OF_ONE_BATCH = {"ISIFLoss", "ReconstructionLoss", "SoftBoundaryLoss"}
 
 EVERY_LOSS = pytest.mark.parametrize(
     ("loss", "formula", "outliers"),
@@ -239,7 +263,7 @@ EVERY_RADIAL_FUNCTION = pytest.mark.parametrize("radial", RADIAL_FUNCTIONS)
 EVERY_KIND_OF_ROW = pytest.mark.parametrize("label", [-1, 0, 1])
 
 # How many outputs a loss takes for a row, where these are not 4.
-N_OUTPUTS = {CenterLoss: 8, HSCLoss: 1, FocalLoss: 1, DeepSADLoss: 1}
+N_OUTPUTS = {CenterLoss: 8, HSCLoss: 1, FocalLoss: 1, DeepSADLoss: 1, EIDNLoss: 2}
 
 
 def draw(seed, n=12, labels=(0, 1, 2, 3), n_outputs=4):
@@ -268,6 +292,37 @@ def test_every_loss_is_tested():
 
 
 # Laws of all losses.
+
+
+def test_losses_take_stacks_of_batches_but_for_a_few():
+    stackable = {
+        name for name in losses.__all__ if getattr(getattr(losses, name), "stacks", 0)
+    }
+    assert stackable == {*losses.__all__} - OF_ONE_BATCH
+
+
+@pytest.mark.parametrize(
+    ("loss", "outliers"),
+    [
+        pytest.param(*case.values[::2], id=case.id)
+        for case in EVERY_LOSS.args[1]
+        if type(case.values[0]).__name__ not in OF_ONE_BATCH
+    ]
+    + [
+        pytest.param(EIDNLoss(2.0, triplets), (-1,), id=f"EIDNLoss-{triplets}")
+        for triplets in ("all", "random")
+    ],
+)
+def test_a_stack_of_batches_costs_what_each_of_them_does(loss, outliers):
+    n_outputs = N_OUTPUTS.get(type(loss), 4)
+    batches = [draw(seed, 12, (0, 1, 2, 3, *outliers), n_outputs) for seed in range(3)]
+    outputs, y = map(torch.stack, zip(*batches, strict=True))
+    each = torch.stack([loss(*batch) for batch in batches])
+    torch.testing.assert_close(loss(outputs.requires_grad_(), y), each)
+    loss(outputs, y).sum().backward()
+    alone = batches[1][0].requires_grad_()
+    loss(alone, batches[1][1]).backward()
+    torch.testing.assert_close(outputs.grad[1], alone.grad)
 
 
 @EVERY_LOSS

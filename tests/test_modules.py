@@ -2,6 +2,7 @@
 
 import math
 import random
+from copy import deepcopy
 from functools import partial
 
 import numpy as np
@@ -35,6 +36,12 @@ from sk_hypersphere.modules import (
     squared_distances,
 )
 from sk_hypersphere.modules._frequencies import LowFrequencies, cosine_basis
+from sk_hypersphere.modules._stacked import (
+    are_alike,
+    can_stack,
+    load_members,
+    stack_modules,
+)
 from sk_hypersphere.modules._wide_resnet import WideBlock
 
 # Encoders with the shapes of samples that they are tried with.
@@ -955,3 +962,152 @@ def test_noise_is_in_standard_deviations_of_each_feature(noise):
     expected = noise * x.std(dim=0)
     torch.testing.assert_close(added.std(dim=0), expected, rtol=0.05, atol=0)
     assert (added.mean(dim=0).abs() <= 0.06 * expected).all()
+
+
+@pytest.mark.parametrize("n_centers", [1, 3])
+def test_autocast_lowers_the_precision_of_the_encoder_alone(n_centers):
+    generator = torch.Generator().manual_seed(0)
+    centers = torch.randn(n_centers, 4, generator=generator)
+    x = torch.randn(8, 5, generator=generator)
+    module = Hypersphere(nn.Linear(5, 4), Centers(centers))
+    with torch.autocast("cpu", torch.bfloat16):
+        z, sq_distances = module.encoder(x), module(x)
+    assert z.dtype == torch.bfloat16
+    assert torch.equal(sq_distances, module.head(z.float()))
+
+
+# Stacks.
+
+
+def members(make, n=3):
+    """Modules of the same shape with weights of their own."""
+    return [make(torch.Generator().manual_seed(k)) for k in range(n)]
+
+
+def random_centers(generator):
+    return torch.randn(4, 5, generator=generator)
+
+
+def random_linear(generator, n_in=5, n_out=4):
+    layer = nn.Linear(n_in, n_out)
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator))
+    return layer
+
+
+STACKABLE = {
+    "linear": random_linear,
+    "chain": lambda g: nn.Sequential(random_linear(g), nn.Tanh(), random_linear(g, 4)),
+    "nested": lambda g: nn.Sequential(nn.Sequential(random_linear(g), nn.ReLU())),
+    "MLP": lambda g: MLP((5,), 2, hidden_units=(3,)),
+    "MLP without bias": lambda g: MLP((5,), 2, bias=False),
+    "Centers": lambda g: Centers(random_centers(g)),
+    "learned Centers": lambda g: Centers(random_centers(g), learnable=True),
+    "a single center": lambda g: Centers(random_centers(g)[:1]),
+    "Center": lambda g: Center(random_centers(g)[0]),
+    "OriginAndOnes": lambda g: OriginAndOnes(5),
+    "CentersAndLogits": lambda g: CentersAndLogits(random_centers(g)),
+    "UnitVariance": lambda g: UnitVariance(),
+}
+EVERY_STACKABLE = pytest.mark.parametrize(
+    "make", [*STACKABLE.values()], ids=[*STACKABLE]
+)
+
+
+@EVERY_STACKABLE
+def test_a_stack_does_what_each_member_does_with_its_batch(make):
+    modules, x = members(make), torch.randn(3, 7, 5)
+    assert can_stack(modules[0]) and are_alike(modules)
+    stack = stack_modules(modules)
+    expected = [module(own) for module, own in zip(modules, x, strict=True)]
+    torch.testing.assert_close(stack(x), torch.stack(expected))
+
+
+@EVERY_STACKABLE
+def test_members_take_back_what_a_stack_has_learned(make):
+    modules = members(make)
+    stack = stack_modules(modules)
+    names = [name for name, _ in modules[0].named_parameters()]
+    assert [name for name, _ in stack.named_parameters()] == names
+    with torch.no_grad():
+        for parameter in stack.parameters():
+            parameter += torch.arange(3).view(3, *[1] * (parameter.ndim - 1))
+    before = [[value.clone() for value in module.parameters()] for module in modules]
+    load_members(modules, stack)
+    for k, (module, values) in enumerate(zip(modules, before, strict=True)):
+        torch.testing.assert_close([*module.parameters()], [v + k for v in values])
+
+
+def test_a_stack_leaves_its_members_alone():
+    modules = members(STACKABLE["chain"])
+    before = [deepcopy(module.state_dict()) for module in modules]
+    stack = stack_modules(modules)
+    stack(torch.randn(3, 7, 5)).sum().backward()
+    with torch.no_grad():
+        for parameter in stack.parameters():
+            parameter.zero_()
+    for module, state in zip(modules, before, strict=True):
+        torch.testing.assert_close(module.state_dict(), state)
+        assert all(parameter.grad is None for parameter in module.parameters())
+
+
+def test_what_is_frozen_stays_frozen_in_a_stack():
+    modules = members(STACKABLE["chain"])
+    for module in modules:
+        module[0].requires_grad_(False)
+    trained = [p.requires_grad for p in stack_modules(modules).parameters()]
+    assert trained == [False, False, True, True]
+
+
+def hooked():
+    module = nn.Sequential(nn.Linear(5, 4))
+    module[0].register_forward_hook(lambda *_: None)
+    return module
+
+
+def twice(layer):
+    return nn.Sequential(layer, nn.ReLU(), layer)
+
+
+def tied():
+    module = nn.Sequential(nn.Linear(5, 5), nn.Linear(5, 5))
+    module[1].weight = module[0].weight
+    return module
+
+
+class DoublesItsInput(nn.Sequential):
+    def forward(self, x):
+        return super().forward(2 * x)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        pytest.param(nn.Sequential(nn.Linear(5, 4), nn.Dropout()), id="dropout"),
+        pytest.param(nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4)), id="batch"),
+        pytest.param(nn.Sequential(nn.Linear(5, 4), nn.Softmax(dim=1)), id="softmax"),
+        pytest.param(nn.Sequential(nn.Linear(5, 4), nn.PReLU(4)), id="PReLU"),
+        pytest.param(nn.utils.parametrizations.weight_norm(nn.Linear(5, 4)), id="norm"),
+        pytest.param(ConvNet((1, 8, 8), 4), id="convolutions"),
+        pytest.param(twice(nn.Linear(5, 5)), id="a layer twice"),
+        pytest.param(tied(), id="shared weights"),
+        pytest.param(hooked(), id="a hook"),
+        pytest.param(DoublesItsInput(nn.Linear(5, 4)), id="code of its own"),
+    ],
+)
+def test_what_is_not_known_to_stack_is_not_stacked(module):
+    assert not can_stack(module)
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        nn.Sequential(nn.Linear(5, 3), nn.ReLU()),
+        nn.Sequential(nn.Linear(5, 4), nn.Tanh()),
+        nn.Sequential(nn.Linear(5, 4, bias=False), nn.ReLU()),
+        nn.Sequential(nn.Linear(5, 4).requires_grad_(False), nn.ReLU()),
+    ],
+)
+def test_members_of_different_shape_are_not_alike(others):
+    assert not are_alike([nn.Sequential(nn.Linear(5, 4), nn.ReLU()), others])

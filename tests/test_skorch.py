@@ -140,3 +140,49 @@ def test_gradients_are_computed_where_the_caller_has_switched_them_off():
     with torch.no_grad():
         scores = detector.fit(X).score_samples(X)
     np.testing.assert_array_equal(scores, detector.fit(X).score_samples(X))
+
+
+def test_autocast_trains_weights_of_float32_in_lower_precision(X):
+    plain, lower = train(X), train(X, autocast=torch.bfloat16)
+    assert weights(lower).dtype == torch.float32
+    assert not torch.equal(weights(plain), weights(lower))
+    torch.testing.assert_close(weights(plain), weights(lower), rtol=0.05, atol=0.05)
+
+
+def test_autocast_is_the_same_where_a_callback_listens_to_batches(X):
+    params = {"autocast": torch.bfloat16}
+    lean, listening = (
+        train(X, **params),
+        train(X, callbacks=[CountsBatches()], **params),
+    )
+    assert torch.equal(weights(lean), weights(listening))
+
+
+def test_autocast_leaves_what_is_not_training_in_float32(X):
+    net, detector = train(X, autocast=torch.bfloat16), DeepSVDD(random_state=0)
+    expected = net.module_(torch.from_numpy(X)).detach().numpy()
+    np.testing.assert_array_equal(net.predict(Rows(X)), expected)
+    detector.set_params(net__autocast=torch.bfloat16, max_epochs=1).fit(X)
+    scores = detector.score_samples(X)
+    detector.net_.set_params(autocast=None)
+    np.testing.assert_array_equal(detector.score_samples(X), scores)
+
+
+def test_a_compiled_module_trains_to_the_same_bits_and_keeps_its_names(X):
+    params = {"learnable": True, "weight_decay": 0.5}
+    plain = train(X, **params)
+    compiled = train(X, compile=True, compile__backend="eager", **params)
+    states = [net.module_.state_dict() for net in (plain, compiled)]
+    assert states[0].keys() == states[1].keys()
+    assert torch.equal(weights(plain), weights(compiled))
+
+
+def test_a_detector_that_was_compiled_is_pickled_and_scores_and_fits_again(X):
+    params = {"max_epochs": 2, "warm_start": True, "random_state": 0}
+    plain = DeepSVDD(**params)
+    compiled = DeepSVDD(**params, net_params={"compile": True})
+    compiled.set_params(net__compile__backend="eager")
+    for _ in range(2):
+        expected = plain.fit(X).score_samples(X)
+        copy = pickle.loads(pickle.dumps(compiled.fit(X)))
+        np.testing.assert_array_equal(copy.score_samples(X), expected)

@@ -7,12 +7,10 @@ its early exit off and its approximate neighbours out of reach.
 """
 
 import importlib.metadata
-import multiprocessing
 import resource
 import tempfile
 import time
 import warnings
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -20,6 +18,7 @@ import numpy as np
 from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score
 
+from benchmarks.memory import in_own_process, peak_mib, reset_peak
 from sk_hypersphere import finch
 
 NAME = "finch"
@@ -88,14 +87,12 @@ def _make_rows(n_rows):
 
 
 def _in_own_process(path, package, metric):
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as process:
-        try:
-            return process.submit(_measure, path, package, metric).result()
-        except (MemoryError, BrokenProcessPool) as error:
-            died = isinstance(error, BrokenProcessPool)
-            outcome = "process died" if died else "out of memory"
-            return {"seconds": outcome, "peak_mib": "", "clusters": ""}
+    try:
+        return in_own_process(_measure, path, package, metric)
+    except (MemoryError, BrokenProcessPool) as error:
+        died = isinstance(error, BrokenProcessPool)
+        outcome = "process died" if died else "out of memory"
+        return {"seconds": outcome, "peak_mib": "", "clusters": ""}
 
 
 def _measure(path, package, metric):
@@ -104,14 +101,14 @@ def _measure(path, package, metric):
     cluster = {OURS: finch, THEIRS: _finch_clust}[package]
     X = np.load(path)
     cluster(X[:500], metric=metric)  # libraries are loaded and threads started
-    Path("/proc/self/clear_refs").write_text("5")
-    before = _peak_mib()
+    reset_peak()
+    before = peak_mib()
     start = time.perf_counter()
     partitions = cluster(X, metric=metric)
     seconds = time.perf_counter() - start
     return {
         "seconds": f"{seconds:.2f}",
-        "peak_mib": f"{_peak_mib() - before:.0f}",
+        "peak_mib": f"{peak_mib() - before:.0f}",
         "clusters": " ".join(str(k + 1) for k in partitions.max(axis=0)),
         "partitions": partitions,
     }
@@ -129,12 +126,6 @@ def _finch_clust(X, metric):
         verbose=False,
     )
     return partitions
-
-
-def _peak_mib():
-    status = Path("/proc/self/status").read_text().splitlines()
-    (line,) = (line for line in status if line.startswith("VmHWM:"))
-    return int(line.split()[1]) / 1024
 
 
 def _compare(ours, theirs):

@@ -15,9 +15,10 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.memory import in_own_process, peak_mib, reset_peak
+from benchmarks.races.common import TrainingTime, seconds_trained
 from benchmarks.report import column, markdown_table, select, unique
 from benchmarks.results import FOLDER
-from benchmarks.tables.speed import TrainingTime, _seconds_trained, one_thread
+from benchmarks.tables.speed import one_thread
 from sk_hypersphere import (
     HSC,
     CACClassifier,
@@ -148,7 +149,7 @@ def measure(case, n_rows, n_centers):
 
     def fit():
         model.fit(X, **labels)
-        epochs.append(_seconds_trained(model))
+        epochs.append(seconds_trained(model))
 
     def score():
         # A transformer has no scores; its embedding takes their place.

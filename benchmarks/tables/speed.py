@@ -1,59 +1,134 @@
-"""Training and scoring beside a bare torch loop, as ratios.
+"""Training, fitting, scoring and memory beside a bare torch loop and other libraries.
 
 The bare loop is the fastest that does the same sums: the same network, loss, optimizer
 and batches, indexed from one tensor, with the loss read once an epoch. One round runs
 all contestants of a case in random order; ratios are taken within rounds. Time is that
-of this process on one thread, so that others on the machine disturb little.
+of this process on one thread, so that others on the machine disturb little; a grid
+search in several processes and a CUDA device are timed by the clock.
 """
 
-import time
+from collections.abc import Callable
 from contextlib import contextmanager
-from copy import deepcopy
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from skorch import NeuralNet
-from skorch.callbacks import Callback
-from torch.nn import functional
 
+from benchmarks.races import deep_svdd, eidn, mchad, odin
+from benchmarks.races.common import OURS, PEERS, SEED, installed_peers
 from benchmarks.report import column, markdown_table, select, unique
-from sk_hypersphere import (
-    DeepSVDD,
-    EIDNEmbedder,
-    MCHADClassifier,
-    SubclusterDetector,
-)
-from sk_hypersphere.confidence import logits_of, odin
-from sk_hypersphere.losses import OneClassLoss
-from sk_hypersphere.modules import MLP, ConvNet, MNISTLeNet
 
 NAME = "speed"
 DESCRIPTION = "Training and scoring, as ratios to a bare torch loop."
 
-N_ROUNDS = 15
-N_ROUNDS_FULL = 45
-SEED = 0
-WEIGHT_DECAY = 1e-6
-MARGIN = 2.0  # of EIDN, its default for two components
 
-OURS = "sk_hypersphere"
-BARE = "bare loop"
+class Race(NamedTuple):
+    """A case: what makes its contestants, and how many rounds they run."""
+
+    make: Callable
+    n_rounds: int = 15
+
+
+RACES = {
+    "training an MLP, 20,000 x 32": Race(deep_svdd.train_mlp),
+    "training LeNet, 6,000 x 28 x 28": Race(deep_svdd.train_lenet),
+    "training MCHAD with an MLP, 20,000 x 32": Race(mchad.on_rows),
+    "training EIDN, 20,000 x 32": Race(eidn.on_rows),
+    "training EIDN, random triplets, 20,000 x 32": Race(
+        partial(eidn.on_rows, "random")
+    ),
+    "training EIDN, 6,000 x 28 x 28": Race(eidn.on_images),
+    "fitting 1,000 x 20 end to end": Race(deep_svdd.fit_rows),
+    "scoring 200,000 x 32": Race(deep_svdd.score_rows),
+    "ODIN, 100,000 x 32, beside a forward pass": Race(odin.on_rows),
+    "ODIN, 10,000 x 28 x 28, beside a forward pass": Race(odin.on_images),
+    "grid search, 16 fits of 20,000 x 32": Race(deep_svdd.search_grid, n_rounds=7),
+}
+
+# What is called, and whether its 1,000,000 x 32 rows are a memory map.
+MEMORY_CASES = {
+    "fitting an array": ("fit", False),
+    "fitting a memory map": ("fit", True),
+    "scoring an array": ("score", False),
+    "scoring a memory map": ("score", True),
+}
+
+
+class DeviceSize(NamedTuple):
+    """How much is trained on a device; epochs after the first are timed."""
+
+    n_images: int  # for LeNet
+    n_colored: int  # for WRN-40-2
+    epochs: int
+    n_rounds: int
+    compiles: bool = True
+
+
+ON_CUDA = DeviceSize(60_000, 25_600, epochs=3, n_rounds=9)
+# Compiling WRN-40-2 for a CPU takes minutes, and gains nothing.
+ON_CPU = DeviceSize(1_000, 128, epochs=2, n_rounds=3, compiles=False)
 
 
 def run(results, options):
     """Run the rounds of each case that are not in the results yet."""
-    n_rounds = N_ROUNDS_FULL if options.full else N_ROUNDS
-    random_state = np.random.default_rng(SEED)
     with one_thread():
-        for case, make_contestants in CASES.items():
+        if options.device in ("auto", "cpu"):
+            say_which_peers_are_absent()
+            races = RACES
+        else:
+            races = races_on_device(options.device)
+        for case, race in races.items():
             if options.only in case:
-                contestants, epochs = make_contestants()
-                for contestant in contestants.values():
-                    contestant()  # libraries are loaded, memory is claimed
-                for number in range(n_rounds):
-                    names = random_state.permutation(list(contestants))
-                    run_round(results, case, contestants, names, number, epochs)
+                run_race(results, case, race, 3 if options.full else 1)
+        if races is RACES:
+            for case in MEMORY_CASES:
+                if options.only in case:
+                    run_memory(results, case)
+
+
+def say_which_peers_are_absent():
+    for name in PEERS.keys() - installed_peers().keys():
+        print(f"{name} is not installed, and takes no part.", flush=True)
+
+
+def races_on_device(name):
+    """Races of networks for images on a device; a few small ones where it is absent."""
+    device, size = torch.device(name), ON_CUDA
+    if device.type == "cuda" and not torch.cuda.is_available():
+        print("There is no CUDA device: small networks race on the CPU.", flush=True)
+        device = torch.device("cpu")
+    if device.type == "cpu":
+        size = ON_CPU
+    options = {"bfloat16": {"autocast": torch.bfloat16}}
+    if size.compiles:
+        options["compiled"] = {"compile": True}
+        options["bfloat16, compiled"] = options["bfloat16"] | options["compiled"]
+    shared = {
+        "epochs": size.epochs,
+        "device": device,
+        "n_skipped": 1,
+        "net_params": options,
+    }
+    lenet = partial(deep_svdd.train_lenet, size.n_images, **shared)
+    colored = partial(mchad.on_images, size.n_colored, **shared)
+    return {
+        f"training LeNet, {size.n_images:,} x 28 x 28, on {device.type}": Race(
+            lenet, size.n_rounds
+        ),
+        f"training MCHAD with WRN-40-2, {size.n_colored:,} x 3 x 32 x 32, "
+        f"on {device.type}": Race(colored, size.n_rounds),
+    }
+
+
+def run_race(results, case, race, times):
+    random_state = np.random.default_rng(SEED)
+    contestants, epochs = race.make()
+    for contestant in contestants.values():
+        contestant()  # libraries are loaded, memory is claimed
+    for number in range(times * race.n_rounds):
+        names = random_state.permutation(list(contestants))
+        run_round(results, case, contestants, names, number, epochs)
 
 
 def run_round(results, case, contestants, names, number, epochs):
@@ -63,39 +138,83 @@ def run_round(results, case, contestants, names, number, epochs):
         return
     seconds = {name: contestants[name]() for name in names}
     for name in contestants:
-        results.add(
-            case=case,
-            contestant=name,
-            round=number,
-            seed=SEED,
-            epochs=epochs,
-            seconds=f"{seconds[name]:.5f}",
-        )
+        add(results, case, name, number, epochs, seconds[name])
+
+
+def run_memory(results, case):
+    """Measure the peak of each contestant once, which hardly varies."""
+    for name in (OURS, *installed_peers()):
+        if not results.done(case=case, contestant=name):
+            seconds, peak_mib = deep_svdd.measure_memory(name, *MEMORY_CASES[case])
+            epochs = 1 if MEMORY_CASES[case][0] == "fit" else ""
+            add(results, case, name, 0, epochs, seconds, f"{peak_mib:.0f}")
+
+
+def add(results, case, contestant, number, epochs, seconds, peak_mib=""):
+    results.add(
+        case=case,
+        contestant=contestant,
+        round=number,
+        seed=SEED,
+        epochs=epochs,
+        seconds=f"{seconds:.5f}",
+        peak_mib=peak_mib,
+    )
 
 
 def render(rows):
-    """Median seconds, and medians and quartiles of ratios, in Markdown."""
+    """Table of times and ratios, and table of memory, in Markdown."""
+    races = [row for row in rows if not row["peak_mib"]]
+    memory = [row for row in rows if row["peak_mib"]]
+    return "\n\n".join(
+        render_part(part)
+        for part, render_part in ((races, render_races), (memory, render_memory))
+        if part
+    )
+
+
+def render_races(rows):
+    """Median seconds, and medians and quartiles of ratios to the first and to ours."""
     lines = []
     for case in unique(column(rows, "case")):
         of_case = select(rows, case=case)
-        baseline = _seconds_by_round(select(of_case, contestant=BARE))
-        for contestant in unique(column(of_case, "contestant")):
-            seconds = _seconds_by_round(select(of_case, contestant=contestant))
-            rounds = sorted(seconds.keys() & baseline.keys(), key=int)
-            ratios = [seconds[number] / baseline[number] for number in rounds]
-            low, middle, high = np.quantile(ratios, [0.25, 0.5, 0.75])
+        seconds = {
+            name: _seconds_by_round(select(of_case, contestant=name))
+            for name in unique(column(of_case, "contestant"))
+        }
+        first, *_ = seconds.values()
+        for name, times in seconds.items():
             lines.append(
                 [
                     case,
-                    contestant,
-                    f"{1000 * np.median(list(seconds.values())):.0f}",
-                    f"{middle:.2f}",
-                    f"{low:.2f} to {high:.2f}",
-                    len(rounds),
+                    name,
+                    f"{1000 * np.median(list(times.values())):.0f}",
+                    _ratio(times, first),
+                    _ratio(times, seconds[OURS]) if OURS in seconds else "",
+                    len(times),
                 ]
             )
-    header = ["case", "", "ms", "ratio to the bare loop", "quartiles", "rounds"]
+    header = ["case", "", "ms", "over the first", f"over {OURS}", "rounds"]
     return markdown_table(header, lines)
+
+
+def render_memory(rows):
+    """Peak above the input of each contestant, a line a case."""
+    names = unique(column(rows, "contestant"))
+    peaks = {(row["case"], row["contestant"]): row["peak_mib"] for row in rows}
+    lines = [
+        [case, *(peaks.get((case, name), "") for name in names)]
+        for case in unique(column(rows, "case"))
+    ]
+    return markdown_table(["peak above the input, MiB", *names], lines)
+
+
+def _ratio(times, others):
+    """Median and quartiles of ratios within rounds."""
+    rounds = sorted(times.keys() & others.keys(), key=int)
+    ratios = [times[number] / others[number] for number in rounds]
+    low, middle, high = np.quantile(ratios, [0.25, 0.5, 0.75])
+    return f"{middle:.2f} ({low:.2f} to {high:.2f})"
 
 
 def _seconds_by_round(rows):
@@ -111,342 +230,3 @@ def one_thread():
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def train_mlp(n_rows=20_000, epochs=4):
-    X = _normal_samples(n_rows, 32)
-    params = {"hidden_units": (64, 32)}
-    return _training(X, MLP, params, n_components=16, batch_size=128, epochs=epochs)
-
-
-def train_lenet(n_rows=6_000, epochs=1):
-    X = _normal_samples(n_rows, 1, 28, 28)
-    return _training(X, MNISTLeNet, {}, n_components=32, batch_size=200, epochs=epochs)
-
-
-def train_mchad(n_rows=20_000, epochs=4):
-    X = _normal_samples(n_rows, 32)
-    y = np.random.default_rng(SEED).integers(10, size=n_rows)
-    make = partial(
-        MCHADClassifier,
-        batch_size=128,
-        lr=1e-3,
-        weight_decay=WEIGHT_DECAY,
-        calibration_fraction=0,
-        device="cpu",
-        random_state=SEED,
-    )
-    encoder = {"encoder": MLP, "encoder_params": {"hidden_units": (64, 32)}}
-    start = make(**encoder, max_epochs=0).fit(X, y).net_.module_
-    labels = torch.from_numpy(y)
-
-    def train_ours():
-        watch = {"callbacks": [TrainingTime()], "max_epochs": epochs}
-        return _seconds_trained(make(encoder=start.encoder, **watch).fit(X, y))
-
-    def mchad(module, x, batch):
-        """The loss with its default weights, a radius of 0 and no outliers."""
-        z, centers = module.encoder(x), module.head.centers
-        sq_norms = z.square().sum(dim=1, keepdim=True) + centers.square().sum(dim=1)
-        sq_distances = sq_norms - 2 * z @ centers.T
-        own = labels[batch]
-        compactness = sq_distances.gather(1, own[:, None]).mean()
-        return 0.05 * compactness + functional.cross_entropy(-sq_distances, own)
-
-    def train_bare():
-        batches_of = partial(shuffled, batch_size=128)
-        return bare_training_seconds(
-            deepcopy(start), X, mchad, epochs=epochs, batches_of=batches_of
-        )
-
-    return {BARE: train_bare, OURS: train_ours}, epochs
-
-
-def train_eidn(X, triplets, *, epochs, n_steps, batch_size=64):
-    """EIDN with its default network; a tenth of the rows are anomalies, the last."""
-    n_anomalies = len(X) // 10
-    y = np.repeat([1, -1], [len(X) - n_anomalies, n_anomalies])
-    make = partial(
-        EIDNEmbedder,
-        margin=MARGIN,
-        triplets=triplets,
-        steps_per_epoch=n_steps,
-        batch_size=batch_size,
-        lr=1e-3,
-        weight_decay=WEIGHT_DECAY,
-        calibration_fraction=0,
-        device="cpu",
-        random_state=SEED,
-    )
-    start = make(max_epochs=0).fit(X, y).net_.module_
-
-    def train_ours():
-        watch = {"callbacks": [TrainingTime()], "max_epochs": epochs}
-        return _seconds_trained(make(encoder=start.encoder, **watch).fit(X, y))
-
-    def eidn(module, x, batch):
-        z = module.encoder(x)
-        if triplets == "all":
-            return cost_of_all(z)
-        is_anomaly = batch[:batch_size] >= len(X) - n_anomalies
-        return cost_of_random(z, is_anomaly.float()[:, None])
-
-    def train_bare():
-        draw = draw_kinds if triplets == "all" else draw_triplets
-        size = {"n_steps": n_steps, "batch_size": batch_size}
-        batches_of = partial(draw, n_anomalies=n_anomalies, **size)
-        return bare_training_seconds(
-            deepcopy(start), X, eidn, epochs=epochs, batches_of=batches_of
-        )
-
-    return {BARE: train_bare, OURS: train_ours}, epochs
-
-
-def draw_kinds(n, n_anomalies, *, n_steps, batch_size):
-    """Indices of normal rows, then of anomalies, which are the last of the n rows.
-
-    They are those of all batches of an epoch, (n_steps, 2 * batch_size).
-    """
-    size = n_steps, batch_size
-    normal = torch.randint(n - n_anomalies, size)
-    anomalies = torch.randint(n - n_anomalies, n, size)
-    return torch.cat([normal, anomalies], dim=1)
-
-
-def draw_triplets(n, n_anomalies, *, n_steps, batch_size):
-    """The same, but positives first, whose kind a coin decides, then negatives."""
-    rows = draw_kinds(n, n_anomalies, n_steps=n_steps, batch_size=batch_size)
-    normal, anomalies = rows.chunk(2, dim=1)
-    is_normal = torch.rand(normal.shape) < 0.5
-    positives = normal.where(is_normal, anomalies)
-    negatives = anomalies.where(is_normal, normal)
-    return torch.cat([positives, negatives], dim=1)
-
-
-def cost_of_all(z):
-    """EIDN's loss of embeddings, (2 m, p), of which the second half are anomalies."""
-    m = len(z) // 2
-    to_origin = z.square().sum(dim=1)
-    to_ones = (z - 1).square().sum(dim=1)
-    normal = (to_origin[:m, None] - to_origin[m:] + MARGIN).clamp(min=0)  # (m, m)
-    anomalous = (to_ones[m:, None] - to_ones[:m] + MARGIN).clamp(min=0)  # (m, m)
-    return (normal.mean() + anomalous.mean()) / 2
-
-
-def cost_of_random(z, anchor):
-    """EIDN's loss of embeddings, (2 m, p), whose anchors, (m, 1), are 0 or 1."""
-    positive, negative = z.chunk(2)  # (m, p) each
-    near = (positive - anchor).square().sum(dim=1)
-    far = (negative - anchor).square().sum(dim=1)
-    return (near - far + MARGIN).clamp(min=0).mean()
-
-
-def eidn_on_rows(triplets="all", n_rows=20_000, epochs=4, n_steps=100):
-    X = _normal_samples(n_rows, 32)
-    return train_eidn(X, triplets, epochs=epochs, n_steps=n_steps)
-
-
-def eidn_on_images(n_rows=6_000, epochs=1, n_steps=20):
-    X = _normal_samples(n_rows, 1, 28, 28)
-    return train_eidn(X, "all", epochs=epochs, n_steps=n_steps)
-
-
-def score_rows(n_rows=200_000):
-    X = _normal_samples(n_rows, 32)
-    detector = _detector(MLP, {"hidden_units": (64, 32)}, n_components=16, max_epochs=0)
-    detector.fit(X[:1000])
-    module = detector.net_.module_
-    contestants = {
-        BARE: partial(_process_seconds, bare_scores, module, X, repeats=5),
-        OURS: partial(_process_seconds, detector.score_samples, X, repeats=5),
-        "skorch's forward": partial(_process_seconds, _skorch_scores, module, X),
-    }
-    return contestants, ""
-
-
-def score_by_odin(X, encoder, encoder_params):
-    """ODIN beside a single forward pass, both as the estimator makes them."""
-    detector = SubclusterDetector(
-        encoder=encoder,
-        encoder_params=encoder_params,
-        scorer="odin",
-        max_epochs=0,
-        device="cpu",
-        random_state=SEED,
-    )
-    detector.fit(X[:1000], cluster_labels=np.arange(1000) % 10)
-    contestants = {
-        BARE: partial(_process_seconds, logits_of, detector, X),
-        OURS: partial(_process_seconds, odin, detector, X),
-    }
-    return contestants, ""
-
-
-def odin_on_rows(n_rows=100_000):
-    X = _normal_samples(n_rows, 32)
-    return score_by_odin(X, MLP, {"hidden_units": (64, 32)})
-
-
-def odin_on_images(n_rows=10_000):
-    return score_by_odin(_normal_samples(n_rows, 1, 28, 28), ConvNet, {})
-
-
-CASES = {
-    "training an MLP, 20,000 x 32": train_mlp,
-    "training LeNet, 6,000 x 28 x 28": train_lenet,
-    "training MCHAD with an MLP, 20,000 x 32": train_mchad,
-    "training EIDN, 20,000 x 32": eidn_on_rows,
-    "training EIDN, random triplets, 20,000 x 32": partial(eidn_on_rows, "random"),
-    "training EIDN, 6,000 x 28 x 28": eidn_on_images,
-    "scoring 200,000 x 32": score_rows,
-    "ODIN, 100,000 x 32, beside a forward pass": odin_on_rows,
-    "ODIN, 10,000 x 28 x 28, beside a forward pass": odin_on_images,
-}
-
-
-def _normal_samples(*shape):
-    return np.random.default_rng(SEED).standard_normal(shape, dtype=np.float32)
-
-
-def _detector(encoder, encoder_params, *, n_components, max_epochs, **params):
-    return DeepSVDD(
-        encoder=encoder,
-        encoder_params=encoder_params,
-        n_components=n_components,
-        pretrain_epochs=0,
-        max_epochs=max_epochs,
-        weight_decay=WEIGHT_DECAY,
-        device="cpu",
-        random_state=SEED,
-        **params,
-    )
-
-
-def _training(X, encoder, encoder_params, *, n_components, batch_size, epochs):
-    """Contestants that train the same network from the same weights and center."""
-    detector = _detector(
-        encoder, encoder_params, n_components=n_components, max_epochs=0
-    ).fit(X)
-    start = detector.net_.module_
-    batches_of = partial(shuffled, batch_size=batch_size)
-
-    def train_ours():
-        model = _detector(
-            deepcopy(start.encoder),
-            None,
-            n_components="auto",
-            max_epochs=epochs,
-            batch_size=batch_size,
-            callbacks=[TrainingTime()],
-        )
-        return _seconds_trained(model.fit(X))
-
-    def train_bare(**kwargs):
-        return bare_training_seconds(
-            deepcopy(start),
-            X,
-            one_class,
-            epochs=epochs,
-            batches_of=batches_of,
-            **kwargs,
-        )
-
-    contestants = {
-        BARE: train_bare,
-        OURS: train_ours,
-        "bare loop, Adam not fused": partial(train_bare, fused=False),
-        "bare loop, loss read every batch": partial(train_bare, read_every_batch=True),
-        "skorch's defaults": partial(
-            _skorch_training_seconds, start, X, epochs=epochs, batch_size=batch_size
-        ),
-    }
-    return contestants, epochs
-
-
-def _seconds_trained(model):
-    (watch,) = (
-        callback
-        for _, callback in model.net_.callbacks_
-        if isinstance(callback, TrainingTime)
-    )
-    return watch.seconds
-
-
-class TrainingTime(Callback):
-    """Seconds from the first epoch to the end of the last."""
-
-    def on_train_begin(self, net, **kwargs):
-        self.start = time.process_time()
-
-    def on_train_end(self, net, **kwargs):
-        self.seconds = time.process_time() - self.start
-
-
-def one_class(module, x, batch):
-    """Mean squared distance to the center."""
-    return (module.encoder(x) - module.head.centers).square().sum(dim=1).mean()
-
-
-def shuffled(n, *, batch_size):
-    """Index batches of an epoch that has every row once."""
-    return torch.randperm(n).split(batch_size)
-
-
-def bare_training_seconds(
-    module, X, loss_of, *, epochs, batches_of, fused=True, read_every_batch=False
-):
-    """Train in plain torch, without anything that could be left out."""
-    X = torch.from_numpy(X)
-    start = time.process_time()
-    optimizer = torch.optim.Adam(
-        module.parameters(), lr=1e-3, weight_decay=WEIGHT_DECAY, fused=fused
-    )
-    module.train()
-    for _ in range(epochs):
-        total = 0
-        for batch in batches_of(len(X)):
-            optimizer.zero_grad()
-            loss = loss_of(module, X[batch], batch)
-            loss.backward()
-            optimizer.step()
-            total += loss.item() if read_every_batch else loss.detach()
-        float(total)
-    return time.process_time() - start
-
-
-def bare_scores(module, X):
-    """Squared distances to the center in plain torch, into one array."""
-    scores = torch.empty(len(X))
-    batches = torch.from_numpy(X).split(8192), scores.split(8192)
-    with torch.inference_mode():
-        for batch, result in zip(*batches, strict=True):
-            difference = module.encoder(batch) - module.head.centers
-            result.copy_(difference.square().sum(dim=1))
-    return scores.numpy()
-
-
-def _skorch_training_seconds(start, X, *, epochs, batch_size):
-    net = NeuralNet(
-        deepcopy(start),
-        OneClassLoss,
-        optimizer=torch.optim.Adam,
-        optimizer__weight_decay=WEIGHT_DECAY,
-        lr=1e-3,
-        max_epochs=epochs,
-        batch_size=batch_size,
-        train_split=None,
-        verbose=0,
-    )
-    return _process_seconds(net.fit, X, np.zeros(len(X), dtype=np.int64))
-
-
-def _skorch_scores(module, X):
-    net = NeuralNet(module, OneClassLoss, batch_size=8192).initialize()
-    return net.forward(X)
-
-
-def _process_seconds(function, *args, repeats=1):
-    start = time.process_time()
-    for _ in range(repeats):
-        function(*args)
-    return (time.process_time() - start) / repeats

@@ -58,7 +58,7 @@ class CenterLoss(GeneralizedLoss):
     """
 
     def forward(self, output: Tensor, y: Tensor) -> Tensor:
-        sq_distances, logits = output.chunk(2, dim=1)  # (n, 2 k) -> (n, k), (n, k)
+        sq_distances, logits = output.chunk(2, dim=-1)  # (n, 2 k) -> (n, k), (n, k)
         compactness = self.excess(sq_distances, y)  # (n,)
         costs = self.alpha * compactness + self.beta * cross_entropies(logits, y)
         return self.total(costs, sq_distances, y)

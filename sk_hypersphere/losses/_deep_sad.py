@@ -40,13 +40,15 @@ class DeepSADLoss(nn.Module):
     3.0
     """
 
+    stacks = True
+
     def __init__(self, eta: float = 1.0, epsilon: float = 1e-6):
         super().__init__()
         self.eta = eta
         self.epsilon = epsilon
 
     def forward(self, sq_distances: Tensor, y: Tensor) -> Tensor:
-        sq_distances = sq_distances.squeeze(1)  # (n, 1) -> (n,)
+        sq_distances = sq_distances.squeeze(-1)  # (n, 1) -> (n,)
         raised = sq_distances + self.epsilon
         labelled = self.eta * torch.where(y > 0, raised, 1 / raised)
-        return torch.where(y == 0, sq_distances, labelled).mean()
+        return torch.where(y == 0, sq_distances, labelled).mean(dim=-1)

@@ -30,10 +30,13 @@ class OneClassLoss(nn.Module):
     1.5
     """
 
+    stacks = True
+
     def forward(self, sq_distances: Tensor, y: Tensor) -> Tensor:
-        if sq_distances.shape[1] == 1:
-            return sq_distances.mean()  # which has one step less in its gradient
-        return to_own_center(sq_distances, y).mean()
+        if sq_distances.shape[-1] == 1:
+            # Which has one step less in its gradient.
+            return sq_distances.mean(dim=(-2, -1))
+        return to_own_center(sq_distances, y).mean(dim=-1)
 
 
 class SoftBoundaryLoss(nn.Module):

@@ -50,6 +50,8 @@ class EIDNLoss(nn.Module):
     tensor(0.5000)
     """
 
+    stacks = True
+
     def __init__(self, margin: float = 0.2, triplets: str = "random"):
         super().__init__()
         if triplets not in ("random", "all"):
@@ -67,22 +69,25 @@ class EIDNLoss(nn.Module):
         return self._of_halves(sq_distances, is_anomaly)
 
     def _of_all(self, sq_distances: Tensor, is_anomaly: Tensor) -> Tensor:
-        belongs = torch.stack([~is_anomaly, is_anomaly])  # (2, n), to each center
-        to_centers = sq_distances.T  # (2, n)
+        belongs = torch.stack([~is_anomaly, is_anomaly], dim=-2)  # (2, n), to each
+        to_centers = sq_distances.mT  # (2, n)
         # At infinity the hinge is flat: these pairs cost 0, with a gradient of 0.
         positives = torch.where(belongs, to_centers, -torch.inf)
         negatives = torch.where(belongs, torch.inf, to_centers)
-        excess = positives[:, :, None] - negatives[:, None] + self.margin  # (2, n, n)
-        costs = torch.relu(excess)  # quicker than clamp
-        n_anomalies = is_anomaly.sum()
-        n_triplets = 2 * n_anomalies * (len(is_anomaly) - n_anomalies)
-        return costs.sum() / n_triplets.clamp(min=1)
+        excess = positives[..., :, None] - negatives[..., None, :]  # (2, n, n)
+        costs = torch.relu(excess + self.margin)  # quicker than clamp
+        n_anomalies = is_anomaly.sum(dim=-1)
+        n_triplets = 2 * n_anomalies * (is_anomaly.shape[-1] - n_anomalies)
+        return costs.sum(dim=(-3, -2, -1)) / n_triplets.clamp(min=1)
 
     def _of_halves(self, sq_distances: Tensor, is_anomaly: Tensor) -> Tensor:
-        m = len(is_anomaly) // 2
-        positives, negatives = sq_distances[: 2 * m].view(2, m, 2).unbind()
+        m = is_anomaly.shape[-1] // 2
+        own, other = is_anomaly[..., : 2 * m].unflatten(-1, (2, m)).unbind(-2)
+        positives, negatives = (
+            sq_distances[..., : 2 * m, :].unflatten(-2, (2, m)).unbind(-3)
+        )
         costs = torch.relu(positives - negatives + self.margin)  # (m, 2)
-        anchors = torch.stack([~is_anomaly[:m], is_anomaly[:m]], dim=1)
-        is_triplet = is_anomaly[:m] != is_anomaly[m : 2 * m]
-        counts = anchors & is_triplet[:, None]  # (m, 2)
-        return (costs * counts).sum() / is_triplet.sum().clamp(min=1)
+        # Of a normal sample and an anomaly, the one that comes first is the positive.
+        counts = torch.stack([own < other, own > other], dim=-1)  # (m, 2)
+        n_triplets = counts.sum(dim=(-2, -1)).clamp(min=1)
+        return (costs * counts).sum(dim=(-2, -1)) / n_triplets

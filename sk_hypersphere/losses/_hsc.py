@@ -80,6 +80,8 @@ class HSCLoss(nn.Module):
     0.596...
     """
 
+    stacks = True
+
     boundary = math.log(2)
 
     def __init__(self, radial: str = "pseudo-huber"):
@@ -92,11 +94,11 @@ class HSCLoss(nn.Module):
 
     def evidence(self, sq_distances: Tensor) -> Tensor:
         """How abnormal rows are, (n, 1) -> (n,); at least 0."""
-        return RADIAL_FUNCTIONS[self.radial](sq_distances.squeeze(1))
+        return RADIAL_FUNCTIONS[self.radial](sq_distances.squeeze(-1))
 
     def forward(self, sq_distances: Tensor, y: Tensor) -> Tensor:
         q = self.evidence(sq_distances)  # (n,)
-        return torch.where(y < 0, -log_1m_exp(q), q).mean()
+        return torch.where(y < 0, -log_1m_exp(q), q).mean(dim=-1)
 
 
 class FocalLoss(nn.Module):
@@ -135,6 +137,8 @@ class FocalLoss(nn.Module):
     0.346...
     """
 
+    stacks = True
+
     boundary = 0.0
 
     def __init__(self, gamma: float = 2.0):
@@ -143,11 +147,11 @@ class FocalLoss(nn.Module):
 
     def evidence(self, logits: Tensor) -> Tensor:
         """How abnormal rows are, (n, 1) -> (n,)."""
-        return logits.squeeze(1)
+        return logits.squeeze(-1)
 
     def forward(self, logits: Tensor, y: Tensor) -> Tensor:
         a = self.evidence(logits)  # (n,)
         right = torch.where(y < 0, a, -a)  # logit of the answer that is right
         # 1 - p as e to its logarithm: its power has a slope also where p rounds to 1.
         weights = (self.gamma * functional.logsigmoid(-right)).exp()
-        return -(weights * functional.logsigmoid(right)).mean()
+        return -(weights * functional.logsigmoid(right)).mean(dim=-1)

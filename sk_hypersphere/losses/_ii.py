@@ -46,6 +46,8 @@ class IILoss(nn.Module):
     -8.333...
     """
 
+    stacks = True
+
     def __init__(self, n_classes: int, alpha: float = 1.0, beta: float = 1.0):
         super().__init__()
         self.n_classes = n_classes
@@ -54,23 +56,24 @@ class IILoss(nn.Module):
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         member = functional.one_hot(y, self.n_classes).to(z.dtype)  # (n, k)
-        sizes = member.sum(dim=0)  # (k,)
-        means = member.T @ z / sizes.clamp(min=1)[:, None]  # (k, p)
-        intra = (z - means[y]).square().sum(dim=1).mean()
-        if len(means) > len(z):
+        sizes = member.sum(dim=-2)  # (k,)
+        means = member.mT @ z / sizes.clamp(min=1)[..., None]  # (k, p)
+        own = means.gather(-2, y[..., None].expand(z.shape))  # (n, p)
+        intra = (z - own).square().sum(dim=-1).mean(dim=-1)
+        n = z.shape[-2]
+        if self.n_classes > n:
             # Some classes have no row, but would be in most of the pairs of means.
-            kept = sizes.argsort(descending=True, stable=True)[: len(z)]
-            means, sizes = means[kept], sizes[kept]  # (n, p), (n,)
+            kept = sizes.argsort(dim=-1, descending=True, stable=True)[..., :n]
+            sizes = sizes.gather(-1, kept)  # (n,)
+            means = means.gather(-2, kept[..., None].expand(z.shape))  # (n, p)
         return self.alpha * intra - self.beta * least_gap(means, sizes > 0)
 
 
 def least_gap(means: Tensor, present: Tensor) -> Tensor:
     """Squared distance of the two closest means, (k, p), of those present, (k,)."""
-    gaps = (means[:, None] - means).square().sum(dim=2)  # (k, k, p) -> (k, k)
-    pairs = (
-        present[:, None]
-        & present
-        & ~torch.eye(len(means), dtype=torch.bool, device=means.device)
-    )
-    closest = gaps.masked_fill(~pairs, torch.inf).min()
+    differences = means[..., :, None, :] - means[..., None, :, :]  # (k, k, p)
+    gaps = differences.square().sum(dim=-1)  # (k, k)
+    itself = torch.eye(means.shape[-2], dtype=torch.bool, device=means.device)
+    pairs = present[..., :, None] & present[..., None, :] & ~itself
+    closest = gaps.masked_fill(~pairs, torch.inf).amin(dim=(-2, -1))
     return closest.where(closest.isfinite(), 0.0)

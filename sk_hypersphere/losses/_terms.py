@@ -25,16 +25,21 @@ def to_own_center(distances: Tensor, y: Tensor) -> Tensor:
     -------
     Tensor of shape (n,)
     """
-    if distances.shape[1] == 1:
-        return distances.squeeze(1)
-    return distances.gather(1, y.clamp(min=0)[:, None]).squeeze(1)  # (n, k) -> (n,)
+    if distances.shape[-1] == 1:
+        return distances.squeeze(-1)
+    own = y.clamp(min=0).unsqueeze(-1)  # (n, 1)
+    return distances.gather(-1, own).squeeze(-1)  # (n, k) -> (n,)
 
 
 def cross_entropies(logits: Tensor, y: Tensor) -> Tensor:
     """Cross-entropy of every row, (n,), for logits of shape (n, k); 0 for outliers."""
-    return functional.cross_entropy(
-        logits, y.clamp(min=-1), ignore_index=-1, reduction="none"
+    costs = functional.cross_entropy(
+        logits.flatten(0, -2),
+        y.flatten().clamp(min=-1),
+        ignore_index=-1,
+        reduction="none",
     )
+    return costs.view(y.shape)
 
 
 def mean_where(mask: Tensor, values: Tensor) -> Tensor:
@@ -42,7 +47,7 @@ def mean_where(mask: Tensor, values: Tensor) -> Tensor:
 
     The number of rows in the mask never leaves the device.
     """
-    return values.where(mask, 0).sum() / mask.sum().clamp(min=1)
+    return values.where(mask, 0).sum(dim=-1) / mask.sum(dim=-1).clamp(min=1)
 
 
 class GeneralizedLoss(nn.Module):
@@ -69,6 +74,8 @@ class GeneralizedLoss(nn.Module):
     radius, margin : float or sequence of float
         Of all spheres, or one for each.
     """
+
+    stacks = True
 
     def __init__(
         self,
@@ -101,10 +108,10 @@ class GeneralizedLoss(nn.Module):
     def total(self, costs: Tensor, sq_distances: Tensor, y: Tensor) -> Tensor:
         """The loss, given what known rows cost, (n,)."""
         if self.gamma is None:
-            return costs.mean()  # quicker than to look for the known rows
+            return costs.mean(dim=-1)  # quicker than to look for the known rows
         known = mean_where(y >= 0, costs)
         if not self.gamma:
             return known
         sq_reach = self.sq_reach.to(sq_distances.dtype)
-        depths = (sq_reach - sq_distances).clamp(min=0).sum(dim=1)  # (n, k) -> (n,)
+        depths = (sq_reach - sq_distances).clamp(min=0).sum(dim=-1)  # (n, k) -> (n,)
         return known + self.gamma * mean_where(y < 0, depths)

@@ -47,14 +47,15 @@ def squared_distances(
     tensor([[25.]])
     """
     dtype = dtype or z.dtype
-    if len(centers) == 1:
+    if centers.shape[-2] == 1:
         # No digits cancel here, so that the type of z will do: it is quicker.
-        return (z - centers).square().sum(dim=1, keepdim=True).to(dtype)  # (n, 1)
+        return (z - centers).square().sum(dim=-1, keepdim=True).to(dtype)  # (n, 1)
     z, centers = z.to(dtype), centers.to(dtype)
-    origin = centers.detach().mean(dim=0)
+    origin = centers.detach().mean(dim=-2, keepdim=True)  # (1, p)
     z, centers = z - origin, centers - origin
-    sq_norms = z.square().sum(dim=1, keepdim=True) + centers.square().sum(dim=1)
-    return (sq_norms - 2 * z @ centers.T).clamp(min=0)  # (n, k)
+    of_centers = centers.square().sum(dim=-1).unsqueeze(-2)  # (1, k)
+    sq_norms = z.square().sum(dim=-1, keepdim=True) + of_centers  # (n, k)
+    return (sq_norms - 2 * z @ centers.mT).clamp(min=0)  # (n, k)
 
 
 class Centers(nn.Module):
@@ -86,6 +87,8 @@ class Centers(nn.Module):
     >>> head(torch.tensor([[1.0, 1.0]]))
     tensor([[2., 2.]])
     """
+
+    stacks = True
 
     def __init__(self, centers: Tensor, *, learnable: bool = False):
         super().__init__()
@@ -137,7 +140,7 @@ class Center(Centers):
 
     def forward(self, z: Tensor) -> Tensor:
         if self.training:
-            at_center = (z == self.centers).all(dim=1, keepdim=True)  # (n, 1)
+            at_center = (z == self.centers).all(dim=-1, keepdim=True)  # (n, 1)
             hair = HAIR * self.centers.abs().clamp(min=1)  # (1, p)
             z = torch.where(at_center, z + hair, z)
         return super().forward(z)
@@ -177,7 +180,8 @@ class OriginAndOnes(Centers):
     def forward(self, z: Tensor) -> Tensor:
         if not self.training:
             z = z.double()
-        return torch.stack([z.square().sum(dim=1), (z - 1).square().sum(dim=1)], dim=1)
+        to_origin, to_ones = z.square().sum(dim=-1), (z - 1).square().sum(dim=-1)
+        return torch.stack([to_origin, to_ones], dim=-1)  # (n, 2)
 
 
 class CentersAndLogits(Centers):
@@ -230,4 +234,4 @@ class CentersAndLogits(Centers):
         return 2 * len(self.centers)
 
     def forward(self, z: Tensor) -> Tensor:
-        return torch.cat([super().forward(z), self.classifier(z)], dim=1)  # (n, 2 k)
+        return torch.cat([super().forward(z), self.classifier(z)], dim=-1)  # (n, 2 k)

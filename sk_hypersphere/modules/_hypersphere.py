@@ -1,10 +1,14 @@
 """An encoder with a head: what every estimator trains."""
 
+import torch
 from torch import Tensor, nn
 
 
 class Hypersphere(nn.Module):
     """Map samples to embeddings, and embeddings to what the loss is a function of.
+
+    Under `torch.autocast` the encoder alone is in lower precision: differences of
+    embeddings would lose their digits.
 
     Parameters
     ----------
@@ -30,4 +34,8 @@ class Hypersphere(nn.Module):
         self.head = head
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.encoder(x))
+        z = self.encoder(x)
+        if not torch.is_autocast_enabled(z.device.type):
+            return self.head(z)
+        with torch.autocast(z.device.type, enabled=False):
+            return self.head(z.float())

@@ -27,6 +27,9 @@ class UnitVariance(nn.Module):
             [2.]])
     """
 
+    stacks = True
+
     def forward(self, z: Tensor) -> Tensor:
-        variance = z.var(dim=0, correction=0).mean()
+        variances = z.var(dim=-2, correction=0, keepdim=True)  # (1, p)
+        variance = variances.mean(dim=-1, keepdim=True)  # (1, 1)
         return z * variance.clamp(min=LEAST_VARIANCE).rsqrt()

@@ -407,7 +407,7 @@ def test_races_on_a_device_that_is_absent_are_small_and_named_after_the_cpu(caps
     races = speed.races_on_device("cuda")
     assert "no CUDA device" in capsys.readouterr().out
     assert all(case.endswith(", on cpu") for case in races)
-    assert any("WRN-40-2, 128 x" in case for case in races)
+    assert any("WRN-40-2, 64 x" in case for case in races)
 
 
 def test_a_race_is_run_once_and_goes_on_after_an_interruption(results):

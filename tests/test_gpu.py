@@ -177,6 +177,8 @@ def test_the_host_does_not_wait_for_the_device_after_each_batch(make, X):
     assert n_waits(many, X, y) == n_waits(few, X, y)
 
 
+# torch's compiler uses parts of torch that torch has deprecated.
+@pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize(
     "net_params", [{"autocast": torch.bfloat16}, {"compile": True}], ids=str
 )

@@ -19,7 +19,7 @@ INFERENCE_BATCH_SIZE = 8192
 DRAWN_AT_ONCE = 100
 
 # Bounds the memory that distances to many centers take while scoring, in numbers.
-MAX_OUTPUTS = 2**23
+MAX_OUTPUTS = 2**20
 
 
 class Rows(Dataset):

@@ -10,7 +10,6 @@ from scipy.sparse.csgraph import connected_components
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClusterMixin, _fit_context
 from sklearn.metrics import silhouette_score
-from sklearn.neighbors import KDTree, NearestNeighbors
 from sklearn.utils import check_array, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 from sklearn.utils.validation import validate_data
@@ -356,6 +355,9 @@ def _exact_algorithm(n_rows, n_features):
 
 def _exact_first_neighbors(Z, algorithm):
     """Index of the nearest other point, the lowest index among equals."""
+    # Here, because importing it takes longer than all of this package.
+    from sklearn.neighbors import NearestNeighbors
+
     neighbors = NearestNeighbors(n_neighbors=2, algorithm=algorithm).fit(Z)
     distances, indices = neighbors.kneighbors()
     nearest = indices[:, 0].copy()
@@ -393,6 +395,8 @@ def _candidates_by_brute_force(Z, tied, sq_norms, slack):
 
 def _candidates_in_tree(Z, tied, radii):
     """The same, for radii within which the nearest rows are."""
+    from sklearn.neighbors import KDTree  # here, as in `_exact_first_neighbors`
+
     tree = KDTree(Z)
     counts = tree.query_radius(Z[tied], radii, count_only=True)
     blocks = counts.cumsum() // BLOCK_ENTRIES
@@ -436,6 +440,8 @@ def _nearest_candidates(Z, candidates):
     nearest = _first_others(candidates, np.arange(len(Z)))
     lonely = np.flatnonzero(nearest < 0)
     if len(lonely) > 0:
+        from sklearn.neighbors import NearestNeighbors  # here, as above
+
         search = NearestNeighbors(n_neighbors=2, algorithm="brute").fit(Z)
         candidates = search.kneighbors(Z[lonely], return_distance=False)
         nearest[lonely] = _first_others(candidates, lonely)

@@ -38,7 +38,12 @@ MAY_IMPORT = {
 ONLY_INSIDE_FUNCTIONS = {"matplotlib", "numba", "pynndescent"}
 # What takes longer to import than the whole package, or may not be there, and is needed
 # by few fits.
-DEAR = [*ONLY_INSIDE_FUNCTIONS, "sklearn.pipeline"]
+DEAR = [
+    *ONLY_INSIDE_FUNCTIONS,
+    "sklearn.covariance",
+    "sklearn.neighbors",
+    "sklearn.pipeline",
+]
 FORBIDDEN_CALLS = [
     "print",
     "torch.set_num_threads",

@@ -73,7 +73,7 @@ AUGMENT = {
 PLAIN, AUGMENTED = "`EIDNEmbedder()`", "`EIDNEmbedder(augment=...)`"
 WIDE = "`EIDNEmbedder(n_components=16)`"
 PAPER = '`EIDNEmbedder(margin=0.2, triplets="random")`'
-LONG = "`EIDNEmbedder(max_epochs=50)`"  # where there are thousands of anomalies
+LONG = "`EIDNEmbedder(max_epochs=50)`"  # on concrete, which has most anomalies
 EMBEDDERS = (PLAIN, AUGMENTED, LONG, WIDE, PAPER)
 RIVALS = ("`HSC()`", "contrast + PCA(50) + 5 neighbours")
 

@@ -18,7 +18,7 @@ from sk_hypersphere._isif import ISIFEmbedder
 from sk_hypersphere._mchad import MCHADClassifier
 from sk_hypersphere._subcluster import SubclusterDetector
 
-__version__ = "0.5.0"
+__version__ = "0.6.0"
 
 __all__ = [
     "CACClassifier",

@@ -1663,7 +1663,7 @@ def test_finch_is_measured_in_a_process_of_its_own_and_drawn(
     results, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(finch, "PICTURE", tmp_path / "finch.png")
-    monkeypatch.setattr(finch, "N_ROWS", (600,))
+    monkeypatch.setattr(finch, "N_ROWS", {"euclidean": (600,)})
     monkeypatch.setattr(finch, "METRICS", ("euclidean",))
     monkeypatch.setattr(finch, "_installed", lambda *packages: [finch.OURS])
     finch.run(results, None)

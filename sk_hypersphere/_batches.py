@@ -204,6 +204,7 @@ class BatchIterator:
         self, dataset, batch_size, sampler=None, random_state=None, transform=None
     ):
         self.rows, self.indices = unwrapped(dataset)
+        self.is_whole = self.rows is dataset
         self.batch_size = batch_size
         self.sampler = in_order if sampler is None else sampler
         self.random_state = random_state
@@ -213,12 +214,18 @@ class BatchIterator:
     def __iter__(self):
         batches = self.sampler(self.y, self.batch_size, self.random_state)
         if self.transform is None:
-            yield from self.rows.take_each(self.indices[chosen] for chosen in batches)
+            yield from self.rows.take_each(self._in_rows(batches))
             return
         batches = list(batches)
-        taken = self.rows.take_each(self.indices[chosen] for chosen in batches)
+        taken = self.rows.take_each(self._in_rows(batches))
         for chosen, (X, y) in zip(batches, taken, strict=True):
             yield self.transform(X, self.y[chosen]), y
+
+    def _in_rows(self, batches):
+        """Indices of all rows, given those of the subset that is iterated over."""
+        if self.is_whole:
+            return batches
+        return (self.indices[chosen] for chosen in batches)
 
 
 def in_order(y, batch_size, random_state):

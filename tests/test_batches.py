@@ -307,6 +307,11 @@ def test_a_subset_of_a_subset_is_iterated_over(rows):
     assert batch[1].tolist() == [9, 5]
 
 
+def test_a_subset_of_all_rows_keeps_its_order(rows):
+    (batch,) = BatchIterator(Subset(rows, range(9, -1, -1)), 10)
+    assert batch[1].tolist() == [*range(9, -1, -1)]
+
+
 def test_a_torch_loader_gives_the_same_rows(rows):
     X, y = next(iter(DataLoader(rows, batch_size=10)))
     np.testing.assert_array_equal(X, rows.X)

@@ -395,6 +395,7 @@ def test_a_candidate_that_is_the_point_itself_or_missing_is_no_neighbour():
     np.testing.assert_array_equal(nearest, [2, 2, 3, 2])
 
 
+@pytest.mark.slow  # Numba compiles for a minute
 @METRICS
 def test_approximate_search_finds_most_neighbours(blobs, metric, approximate_soon):
     exact = _finch._first_neighbors(blobs, metric)

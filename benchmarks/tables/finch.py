@@ -35,8 +35,8 @@ PICTURE_SIZE = (9, 4)  # inches
 METRICS = ("euclidean", "cosine")
 # The search is the same for both, but for the lengths of the rows.
 N_ROWS = {
-    "euclidean": (5_000, 20_000, 100_000, 300_000, 1_000_000),
-    "cosine": (5_000, 20_000, 100_000),
+    "euclidean": (5_000, 20_000, 100_000, 1_000_000),
+    "cosine": (5_000, 20_000),
 }
 N_FEATURES = 32
 N_BLOBS = 50

@@ -24,6 +24,7 @@ from torch import nn
 
 from sk_hypersphere._batches import (
     Rows,
+    check_finite,
     hold_out,
     map_batches,
     rows_at_once,
@@ -31,7 +32,6 @@ from sk_hypersphere._batches import (
 )
 from sk_hypersphere._checks import (
     check_embedding,
-    check_finite,
     resolve_device,
     unchanged_on_error,
 )
@@ -339,8 +339,8 @@ class BaseHypersphere(
             ensure_all_finite=False,
             reset=reset,
         )
-        check_finite(X, type(self).__name__)
         if reset:
+            check_finite(X)  # later, `inference_batches` looks
             self.input_shape_ = X.shape[1:]
         elif X.shape[1:] != self.input_shape_:
             raise ValueError(

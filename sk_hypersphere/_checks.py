@@ -4,7 +4,6 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from sklearn.utils import assert_all_finite
 from torch import nn
 
 from sk_hypersphere._batches import Rows
@@ -52,21 +51,6 @@ def resolve_device(device, fall_back=False):
         f"device must be available on this machine, got {device!r} without a CUDA "
         'device. Use device="auto" or device="cpu".'
     )
-
-
-def check_finite(X, estimator_name):
-    """Refuse infinite and missing values, in scikit-learn's words.
-
-    A sum of squares is finite only if all values are, and is had in half the time of
-    scikit-learn's check, which decides where it is not. It needs values in one piece:
-    others would have to be copied. Integers are finite anyway.
-    """
-    if X.dtype == np.float32 and X.flags.forc:
-        values = X.ravel(order="K")
-        with np.errstate(over="ignore", invalid="ignore"):
-            if np.isfinite(np.dot(values, values)):
-                return
-    assert_all_finite(X, estimator_name=estimator_name, input_name="X")
 
 
 def check_embedding(encoder, X, device, batch_size):

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from sk_hypersphere._batches import labels_of
+from sk_hypersphere._batches import BatchIterator, labels_of
 from sk_hypersphere._skorch import (
     AfterEpoch,
     LowerLearningRate,
@@ -87,6 +87,37 @@ class SideBySide:
         for batches in zip(*self.iterators, strict=True):
             X, y = zip(*batches, strict=True)
             yield torch.stack(X), torch.stack(y)
+
+
+class SideBySideOfSameRows:
+    """The same for iterators over the same rows: those of all nets are taken at once.
+
+    Parameters
+    ----------
+    iterators : list of BatchIterator
+        For which `have_same_rows` holds.
+    """
+
+    def __init__(self, iterators):
+        self.iterators = iterators
+
+    def __iter__(self):
+        n_nets = len(self.iterators)
+        drawn = zip(*(iterator.draw() for iterator in self.iterators), strict=True)
+        for X, y in self.iterators[0].rows.take_each(map(np.concatenate, drawn)):
+            yield X.unflatten(0, (n_nets, -1)), y.view(n_nets, -1)
+
+
+def have_same_rows(iterators):
+    """Whether iterators take their batches from one array, with the same labels."""
+    first = iterators[0]
+    return all(
+        isinstance(iterator, BatchIterator)
+        and iterator.transform is None
+        and iterator.rows.X is first.rows.X
+        and np.array_equal(iterator.rows.y, first.rows.y)
+        for iterator in iterators
+    )
 
 
 class DrawnFrom:
@@ -194,6 +225,8 @@ def _all_batches(trainings, dataset, **params):
         if training.plan.transform is not None:
             iterator = DrawnFrom(training.stream, iterator)
         iterators.append(iterator)
+    if have_same_rows(iterators):
+        return SideBySideOfSameRows(iterators)
     return SideBySide(iterators)
 
 

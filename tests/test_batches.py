@@ -1,6 +1,7 @@
 """Batches of rows, without a loader in between."""
 
 import tracemalloc
+import warnings
 from functools import partial
 from math import ceil
 
@@ -13,8 +14,10 @@ from sk_hypersphere._batches import (
     BLOCK_ROWS,
     BatchIterator,
     Rows,
+    check_finite,
     even_batches,
     evenly_spaced,
+    inference_batches,
     map_batches,
     mix_outliers,
     paired_triplets,
@@ -438,3 +441,38 @@ def test_fewer_rows_are_scored_at_once_where_there_are_many_centers():
 def test_evenly_spaced_indices_reach_both_ends():
     assert evenly_spaced(10, 4).tolist() == [0, 3, 6, 9]
     assert evenly_spaced(3, 10).tolist() == [0, 1, 2]
+
+
+# Values that are not finite.
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_single_value_that_is_not_finite_is_found(bad, order):
+    X = np.ones((50, 7), dtype=np.float32, order=order)
+    X[49, 3] = bad
+    with pytest.raises(ValueError, match="Input X contains (NaN|infinity)"):
+        check_finite(X)
+
+
+def test_large_values_are_finite_though_their_squares_are_not():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_finite(np.full((50, 7), 1e30, dtype=np.float32))
+
+
+def test_only_the_values_of_a_view_are_looked_at():
+    X = np.ones((50, 8), dtype=np.float32)
+    X[:, 1] = np.nan
+    check_finite(X[:, ::2])
+    with pytest.raises(ValueError, match="NaN"):
+        check_finite(X[::2])
+
+
+def test_values_that_are_not_finite_are_found_in_any_batch():
+    X = np.ones((100, 3), dtype=np.float32)
+    X[99, 2] = np.nan
+    first, *_ = (rows for rows, _ in inference_batches(X[:99], torch.device("cpu"), 32))
+    assert first == slice(0, 32)
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        list(inference_batches(X, torch.device("cpu"), 32))

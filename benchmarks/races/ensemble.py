@@ -18,7 +18,7 @@ NETWORKS = {
 }
 
 
-def fit(network, n_rows=10_000, epochs=3):
+def fit(network, n_rows=10_000, epochs=10):
     """Whole fits of ten detectors, which differ by their seeds."""
     X = normal_samples(n_rows, 32)
     detector = on_rows(max_epochs=epochs, **NETWORKS[network])

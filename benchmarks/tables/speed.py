@@ -153,12 +153,9 @@ def run_round(results, case, contestants, names, number, epochs):
 
 
 def run_memory(results, case):
-    """Measure the peak of each contestant once, which hardly varies.
-
-    Peers may take hours for a memory map, and so take no part there.
-    """
+    """Measure the peak of each contestant once, which hardly varies."""
     call, is_map = MEMORY_CASES[case]
-    for name in (OURS, *([] if is_map else installed_peers())):
+    for name in (OURS, *installed_peers()):
         if not results.done(case=case, contestant=name):
             seconds, peak_mib = deep_svdd.measure_memory(name, call, is_map)
             epochs = 1 if call == "fit" else ""

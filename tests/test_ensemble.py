@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from sklearn import config_context
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
 from sklearn.ensemble import IsolationForest
@@ -497,6 +498,17 @@ def test_clusters_told_reach_the_members(X):
         DeepSVDD(multi_radius=True, **SHORT), 2, bootstrap=True, random_state=0
     )
     for member in ensemble.fit(X, cluster_labels=clusters).estimators_:
+        assert len(member.centers_) == 3
+
+
+def test_metadata_reaches_the_members_by_routing(X):
+    estimator = DeepSVDD(multi_radius=True, **SHORT)
+    with config_context(enable_metadata_routing=True):
+        estimator.set_fit_request(cluster_labels=True)
+        ensemble = HypersphereEnsemble(estimator, 2, random_state=0)
+        pipeline = make_pipeline(StandardScaler(), ensemble)
+        pipeline.fit(X, cluster_labels=np.arange(160) % 3)
+    for member in pipeline[-1].estimators_:
         assert len(member.centers_) == 3
 
 

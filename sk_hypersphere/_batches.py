@@ -444,8 +444,9 @@ def inference_batches(X, device, batch_size=INFERENCE_BATCH_SIZE):
     Raises
     ------
     ValueError
-        If there are infinite or missing values. To look for them batch by batch takes
-        no time: the network reads the same rows from the cache right behind.
+        If there are infinite or missing values. They are looked for batch by batch, so
+        that the network finds the same rows in the cache right behind, and a memory map
+        is read once.
     """
     for start in range(0, len(X), batch_size):
         rows = slice(start, min(start + batch_size, len(X)))

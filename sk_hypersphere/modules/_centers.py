@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 # In each component, relative to the center's where that is above 1. Far below all
 # distances that matter, but not so far that the gradient of a loss which has a pole at
@@ -48,8 +49,10 @@ def squared_distances(
     """
     dtype = dtype or z.dtype
     if centers.shape[-2] == 1:
-        # No digits cancel here, so that the type of z will do: it is quicker.
-        return (z - centers).square().sum(dim=-1, keepdim=True).to(dtype)  # (n, 1)
+        # No digits cancel here, so that the type of z will do: it is quicker. So is
+        # this function, which subtracts and squares at once.
+        squares = functional.mse_loss(z, centers.expand_as(z), reduction="none")
+        return squares.sum(dim=-1, keepdim=True).to(dtype)  # (n, p) -> (n, 1)
     z, centers = z.to(dtype), centers.to(dtype)
     origin = centers.detach().mean(dim=-2, keepdim=True)  # (1, p)
     z, centers = z - origin, centers - origin

@@ -1666,7 +1666,7 @@ def test_finch_is_measured_in_a_process_of_its_own_and_drawn(
     monkeypatch.setattr(finch, "N_ROWS", {"euclidean": (600,)})
     monkeypatch.setattr(finch, "METRICS", ("euclidean",))
     monkeypatch.setattr(finch, "_installed", lambda *packages: [finch.OURS])
-    finch.run(results, None)
+    finch.run(results, Namespace(full=False))
     (row,) = results.rows
     assert float(row["seconds"]) > 0 and float(row["peak_mib"]) >= 0
     assert row["clusters"].split() == sorted(row["clusters"].split(), key=int)[::-1]
@@ -1674,7 +1674,7 @@ def test_finch_is_measured_in_a_process_of_its_own_and_drawn(
     with Image.open(finch.PICTURE) as picture:
         assert picture.width > 500
     monkeypatch.setattr(finch, "_outcome", None)  # what is done is not measured again
-    finch.run(results, None)
+    finch.run(results, Namespace(full=False))
 
 
 def test_exact_finch_that_would_take_too_long_is_not_run():
@@ -1682,7 +1682,7 @@ def test_exact_finch_that_would_take_too_long_is_not_run():
     key = {"rows": 1_000_000, "metric": "cosine", "neighbors": finch.EXACT}
     expected = finch._expected_seconds(rows, {**key, "package": finch.OURS})
     assert expected == 50**2 * 2
-    outcome = finch._outcome("no file", key, expected)
+    outcome = finch._outcome("no file", key, expected, finch.EXPECTED_LIMIT)
     assert outcome["seconds"] == "not run: about 83 minutes"
     assert finch._expected_seconds(rows, {**key, "package": finch.THEIRS}) == 0
     key["neighbors"] = finch.APPROXIMATE

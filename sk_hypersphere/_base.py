@@ -441,6 +441,13 @@ class BaseHypersphereScorer(BaseHypersphere):
         -------
         scores : ndarray of shape (n_samples,), float64
             In the units that the formula of the class gives them.
+
+        Raises
+        ------
+        ValueError
+            If samples have another shape than in `fit`, or values that are missing or
+            infinite, which are not looked for under
+            ``sklearn.config_context(assume_finite=True)``.
         """
         check_is_fitted(self)
         return self._scores(self._validate(X, reset=False))

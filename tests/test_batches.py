@@ -8,6 +8,7 @@ from math import ceil
 import numpy as np
 import pytest
 import torch
+from sklearn import config_context
 from torch.utils.data import DataLoader, Subset
 
 from sk_hypersphere._batches import (
@@ -476,3 +477,10 @@ def test_values_that_are_not_finite_are_found_in_any_batch():
     assert first == slice(0, 32)
     with pytest.raises(ValueError, match="Input X contains NaN"):
         list(inference_batches(X, torch.device("cpu"), 32))
+
+
+def test_values_are_not_looked_at_where_they_are_assumed_to_be_finite():
+    X = np.full((3, 2), np.nan, dtype=np.float32)
+    with config_context(assume_finite=True):
+        ((_, batch),) = inference_batches(X, torch.device("cpu"))
+    assert batch[:3].isnan().all()

@@ -394,6 +394,17 @@ def all_streams_seeded(seed):
         np.random.set_state(legacy)
 
 
+@contextmanager
+def one_thread():
+    """Let torch compute on one thread, as the networks here are too small for more."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def logistic_regression(n_features, seed):
     """Anomalies against the rest, both with the same weight in the loss."""
     return LogisticRegression(C=1e-3, class_weight="balanced", max_iter=1000)

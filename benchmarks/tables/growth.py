@@ -15,10 +15,10 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.memory import in_own_process, peak_mib, reset_peak
+from benchmarks.methods import one_thread
 from benchmarks.races.common import TrainingTime, seconds_trained
 from benchmarks.report import column, markdown_table, select, unique
 from benchmarks.results import FOLDER
-from benchmarks.tables.speed import one_thread
 from sk_hypersphere import (
     HSC,
     CACClassifier,

@@ -21,8 +21,8 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback
 from torch.optim.swa_utils import update_bn
 
+from benchmarks.methods import one_thread
 from benchmarks.report import column, markdown_table, select, unique
-from benchmarks.tables.speed import one_thread
 from sk_hypersphere import DeepSVDD
 from sk_hypersphere._base import BaseHypersphere
 from sk_hypersphere._batches import BatchIterator, inference_batches, shuffled

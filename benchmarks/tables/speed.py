@@ -8,13 +8,13 @@ search in several processes and a CUDA device are timed by the clock.
 """
 
 from collections.abc import Callable
-from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
+from benchmarks.methods import one_thread
 from benchmarks.races import deep_svdd, eidn, ensemble, mchad, odin
 from benchmarks.races.common import OURS, PEERS, SEED, installed_peers
 from benchmarks.report import column, markdown_table, select, unique
@@ -232,13 +232,3 @@ def _ratio(times, others):
 def _seconds_by_round(rows):
     """Of a round that was interrupted and repeated, the repetition counts."""
     return {row["round"]: float(row["seconds"]) for row in rows}
-
-
-@contextmanager
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

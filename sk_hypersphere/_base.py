@@ -421,7 +421,7 @@ class BaseHypersphereScorer(BaseHypersphere):
             lambda x: function(head(encoder(x)).double()),
             X,
             device,
-            rows_at_once(head),
+            rows_at_once(X, encoder, head),
         )
 
     def _scores(self, X):

@@ -14,6 +14,7 @@ from sk_hypersphere._batches import (
     evenly_spaced,
     inference_batches,
     map_batches,
+    rows_at_once,
 )
 from sk_hypersphere._checks import check_decoder
 from sk_hypersphere._skorch import one_cycle, train_net
@@ -162,7 +163,7 @@ def span(function, X, device):
     """Smallest and largest value of a function of the data; apart by 1 if equal."""
     values = []
     with torch.inference_mode():
-        for rows, batch in inference_batches(X, device):
+        for rows, batch in inference_batches(X, device, rows_at_once(X)):
             result = function(batch)[: rows.stop - rows.start]
             values.append(torch.stack(result.aminmax()))
     values = torch.stack(values)

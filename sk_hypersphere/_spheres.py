@@ -5,11 +5,11 @@ import torch
 from sklearn.metrics import pairwise_distances_argmin
 
 from sk_hypersphere._batches import (
-    INFERENCE_BATCH_SIZE,
     BatchIterator,
     inference_batches,
     map_batches,
     rows_at_once,
+    unwrapped,
 )
 from sk_hypersphere._collapse import relative_spread
 from sk_hypersphere._finch import sums_and_sizes
@@ -37,7 +37,7 @@ def mean_embedding(encoder, X, device, counted=None):
             encoder(batch)[np.flatnonzero(counted[rows])].sum(
                 dim=0, dtype=torch.float64
             )
-            for rows, batch in inference_batches(X, device)
+            for rows, batch in inference_batches(X, device, rows_at_once(X, encoder))
         )
     return total.numpy(force=True) / counted.sum()
 
@@ -65,7 +65,7 @@ def nearest_center(encoder, head, X, device):
         lambda x: head(encoder(x)).argmin(dim=1),
         X,
         device,
-        rows_at_once(head),
+        rows_at_once(X, encoder, head),
     )
 
 
@@ -82,8 +82,9 @@ def member_sq_distances(module, rows):
     """
     module.eval()
     sq_distances, labels = [], []
+    batch_size = rows_at_once(unwrapped(rows)[0].X, module.encoder)
     with torch.inference_mode():
-        for x, y in BatchIterator(rows, INFERENCE_BATCH_SIZE):
+        for x, y in BatchIterator(rows, batch_size):
             difference = module.encoder(x).double() - module.head.centers[y]  # (m, p)
             sq_distances.append(difference.square().sum(dim=1).numpy(force=True))
             labels.append(y.numpy(force=True))

@@ -5,7 +5,6 @@ that :class:`~sk_hypersphere.SubclusterDetector` chooses from; they work for eve
 fitted classifier of this package too.
 """
 
-import math
 from copy import deepcopy
 from functools import wraps
 from numbers import Integral, Real
@@ -20,7 +19,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch.nn import functional
 
-from sk_hypersphere._batches import BLOCK_ROWS, map_batches
+from sk_hypersphere._batches import map_batches, rows_at_once
 from sk_hypersphere._finch import directions
 from sk_hypersphere._labels import as_labels, classes_and_codes
 from sk_hypersphere._spheres import cluster_means
@@ -33,10 +32,6 @@ __all__ = [
     "msp",
     "odin",
 ]
-
-# Gradients keep the activations of a batch, so that it is smaller than in scoring: so
-# many rows at most, and so many numbers, for which images have a few hundred rows.
-GRADIENT_ROWS, GRADIENT_INPUTS = 2048, 2**19
 
 # Of the length of an embedding: what is nearer is the same sample.
 SAME = 1e-4
@@ -260,9 +255,7 @@ def confidence_after_step(classifier, X, temperature, epsilon):
         nearer = gradient.sign_().mul_(steps).add_(x.detach())
         return msp(logits(nearer), temperature=temperature)
 
-    n_rows = GRADIENT_INPUTS // math.prod(X.shape[1:]) // BLOCK_ROWS * BLOCK_ROWS
-    n_rows = min(max(n_rows, BLOCK_ROWS), GRADIENT_ROWS)
-    return map_batches(score, X, device, n_rows)
+    return map_batches(score, X, device, rows_at_once(X, module))
 
 
 def _log_odds(logits):

@@ -36,6 +36,7 @@ from benchmarks.races.common import (
     shuffled,
 )
 from sk_hypersphere import DeepSVDD
+from sk_hypersphere._batches import rows_at_once
 from sk_hypersphere.losses import OneClassLoss
 from sk_hypersphere.modules import MLP, Centers, Hypersphere, MNISTLeNet
 
@@ -195,6 +196,21 @@ def score_rows(n_rows=200_000):
             peer.fit(X[:1000])
         contestants[name] = partial(process_seconds, peer.decision_function, X)
     return contestants, ""
+
+
+def score_by_default(*shape):
+    """Scores of samples by the default network, in batches of two sizes."""
+    X = normal_samples(*shape)
+    detector = DeepSVDD(max_epochs=0, device=CPU, random_state=SEED).fit(X[:1000])
+    module = detector.net_.module_
+    n_rows = rows_at_once(X, module)
+    return {
+        BARE: partial(process_seconds, bare_scores, module, X),
+        f"bare loop, batches of {n_rows:,}": partial(
+            process_seconds, bare_scores, module, X, n_rows
+        ),
+        OURS: partial(process_seconds, detector.score_samples, X),
+    }, ""
 
 
 def score_unchecked(detector, X):

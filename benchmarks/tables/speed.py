@@ -41,6 +41,12 @@ RACES = {
     "training EIDN, 6,000 x 28 x 28": Race(eidn.on_images),
     "fitting 1,000 x 20 end to end": Race(deep_svdd.fit_rows),
     "scoring 200,000 x 32": Race(deep_svdd.score_rows),
+    "scoring 200,000 x 32, default network": Race(
+        partial(deep_svdd.score_by_default, 200_000, 32)
+    ),
+    "scoring 10,000 x 28 x 28, default network": Race(
+        partial(deep_svdd.score_by_default, 10_000, 1, 28, 28)
+    ),
     "ODIN, 100,000 x 32, beside a forward pass": Race(odin.on_rows),
     "ODIN, 10,000 x 28 x 28, beside a forward pass": Race(odin.on_images),
     "fitting 10 members of 64-32-16 units, 10,000 x 32": Race(

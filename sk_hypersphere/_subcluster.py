@@ -42,8 +42,7 @@ N_PRINCIPAL = 50
 # More are not found without labels, so that each has samples enough to be learned.
 MAX_CLUSTERS = 20
 
-# Training samples that place the threshold: a quantile needs no more, and each of them
-# looks for its neighbours among all.
+# Training samples that place the threshold: a quantile needs no more.
 MOST_CALIBRATING = 10_000
 
 # Those that score embeddings; the others score logits.
@@ -99,8 +98,8 @@ class SubclusterDetector(BaseHypersphereDetector):
         - "energy": :math:`\log \sum_k e^{a_k}`, at `temperature`;
         - "mahalanobis": minus the squared Mahalanobis distance to the nearest
           sub-cluster, in the embedding;
-        - "knn": as above, with the neighbours that `n_neighbors` and `metric` say; each
-          sample is compared with all training samples.
+        - "knn": as above, with the neighbours that `n_neighbors`, `metric` and
+          `max_candidates` say.
 
         The first three are for sub-clusters that are kinds of samples: among parts of
         one kind a classifier is never sure. Far from all samples it may be sure of
@@ -134,6 +133,10 @@ class SubclusterDetector(BaseHypersphereDetector):
 
     metric : {"euclidean", "cosine"}, default="euclidean"
         Distance for "knn".
+
+    max_candidates : int or None, default=10_000
+        Training samples that "knn" compares with, at least 2, spread evenly over all if
+        these are more. None compares with all, which takes time in proportion.
 
     calibration_fraction : float, default=0.0
         Share of the samples, rounded down, that is not trained on but places `offset_`,
@@ -288,6 +291,7 @@ class SubclusterDetector(BaseHypersphereDetector):
         "epsilon": [Interval(Real, 0, None, closed="left"), "array-like"],
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
         "metric": [StrOptions({"euclidean", "cosine"})],
+        "max_candidates": [Interval(Integral, 2, None, closed="left"), None],
         "calibration_fraction": [Interval(Real, 0, 1, closed="left")],
     }
 
@@ -304,6 +308,7 @@ class SubclusterDetector(BaseHypersphereDetector):
         epsilon=0.0014,
         n_neighbors=5,
         metric="euclidean",
+        max_candidates=10_000,
         calibration_fraction=0.0,
         contamination=0.1,
         encoder=None,
@@ -346,6 +351,7 @@ class SubclusterDetector(BaseHypersphereDetector):
         self.epsilon = epsilon
         self.n_neighbors = n_neighbors
         self.metric = metric
+        self.max_candidates = max_candidates
         self.calibration_fraction = calibration_fraction
 
     @_fit_context(prefer_skip_nested_validation=False)  # of clusterer and embedder
@@ -521,7 +527,11 @@ class SubclusterDetector(BaseHypersphereDetector):
 
     def _make_scorer(self):
         if self.scorer == "knn":
-            return NeighborDistance(self.n_neighbors, metric=self.metric)
+            return NeighborDistance(
+                self.n_neighbors,
+                metric=self.metric,
+                max_candidates=self.max_candidates,
+            )
         return MahalanobisDistance()
 
     def _logits(self, output):

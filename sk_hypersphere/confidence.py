@@ -19,7 +19,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch.nn import functional
 
-from sk_hypersphere._batches import map_batches, rows_at_once
+from sk_hypersphere._batches import evenly_spaced, map_batches, rows_at_once
 from sk_hypersphere._finch import directions
 from sk_hypersphere._labels import as_labels, classes_and_codes
 from sk_hypersphere._spheres import cluster_means
@@ -397,9 +397,9 @@ class NeighborDistance(BaseEstimator):
     .. math:: s(z) = -\frac{1}{m} \sum_{i \in N_m(z)} d(z, z_i)
 
     where :math:`N_m(z)` are the :math:`m` nearest of the training embeddings
-    :math:`z_i`, and :math:`d` the metric. A training embedding that is scored does not
-    count itself. It is told by its numbers, up to 1e-4 of its length, which is more
-    than devices differ by: of copies, one does not count.
+    :math:`z_i` that are kept, and :math:`d` the metric. A training embedding that is
+    scored does not count itself. It is told by its numbers, up to 1e-4 of its length,
+    which is more than devices differ by: of copies, one does not count.
 
     Parameters
     ----------
@@ -409,14 +409,20 @@ class NeighborDistance(BaseEstimator):
     metric : {"euclidean", "cosine"}, default="euclidean"
         Distance of two embeddings.
 
+    max_candidates : int or None, default=10_000
+        Training embeddings that are kept to compare with, at least 2; of more, so many
+        are spread evenly over all. The time of a score grows with them, and how fine
+        the differences are that it sees. None keeps all, and the time for as many
+        scores as training embeddings is quadratic.
+
     Attributes
     ----------
     neighbors_ : NearestNeighbors
-        scikit-learn's search among the training embeddings; for "cosine", among their
-        directions.
+        scikit-learn's search among the training embeddings that are kept; for "cosine",
+        among their directions.
 
-    embeddings_ : ndarray of shape (n_samples, n_components)
-        The training embeddings.
+    embeddings_ : ndarray of shape (n_candidates, n_components)
+        The training embeddings that are kept.
 
     n_features_in_ : int
         Size of an embedding.
@@ -431,11 +437,13 @@ class NeighborDistance(BaseEstimator):
     _parameter_constraints: dict = {
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
         "metric": [StrOptions({"euclidean", "cosine"})],
+        "max_candidates": [Interval(Integral, 2, None, closed="left"), None],
     }
 
-    def __init__(self, n_neighbors=5, *, metric="euclidean"):
+    def __init__(self, n_neighbors=5, *, metric="euclidean", max_candidates=10_000):
         self.n_neighbors = n_neighbors
         self.metric = metric
+        self.max_candidates = max_candidates
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
@@ -457,6 +465,8 @@ class NeighborDistance(BaseEstimator):
         from sklearn.neighbors import NearestNeighbors
 
         X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
+        if self.max_candidates is not None:
+            X = X[evenly_spaced(len(X), self.max_candidates)]
         # One more, for the sample itself.
         n_neighbors = min(self.n_neighbors, len(X) - 1) + 1
         self.neighbors_ = NearestNeighbors(n_neighbors=n_neighbors).fit(self._place(X))

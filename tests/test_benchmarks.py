@@ -375,6 +375,8 @@ def test_memory_is_a_table_of_its_own():
         partial(eidn_races.on_rows, "random", n_rows=300, epochs=1, n_steps=2),
         partial(eidn_races.on_images, n_rows=300, epochs=1, n_steps=2),
         partial(deep_svdd_races.score_rows, n_rows=1000),
+        partial(deep_svdd_races.score_by_default, 1000, 32),
+        partial(deep_svdd_races.score_by_default, 100, 1, 28, 28),
         partial(odin_races.on_rows, n_rows=1000),
         partial(odin_races.on_images, n_rows=1000),
     ],
@@ -1206,7 +1208,10 @@ def test_sub_clusters_are_measured_once_by_every_method(results, monkeypatch):
     subclusters.run(results, options)
     size, methods = subclusters.SMOKE, subclusters.METHODS
     n_tasks = len(size.ks) + len(size.digits)
-    assert len(results.rows) == n_tasks * len(methods) + 2 * len(size.n_clusters)
+    n_splits, n_candidates = 2 * len(size.n_clusters), len(subclusters.N_CANDIDATES)
+    assert len(results.rows) == (
+        n_tasks * len(methods) + n_splits + n_candidates * len(size.digits)
+    )
     before = [*results.rows]
     subclusters.run(results, options)
     assert results.rows == before
@@ -1675,6 +1680,19 @@ def test_finch_is_measured_in_a_process_of_its_own_and_drawn(
         assert picture.width > 500
     monkeypatch.setattr(finch, "_outcome", None)  # what is done is not measured again
     finch.run(results, Namespace(full=False))
+
+
+def test_exact_finch_that_takes_long_is_run_where_all_is_asked_for(
+    results, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(finch, "PICTURE", tmp_path / "finch.png")
+    monkeypatch.setattr(finch, "N_ROWS", {"euclidean": (600,)})
+    monkeypatch.setattr(finch, "METRICS", ("euclidean",))
+    monkeypatch.setattr(finch, "_installed", lambda *packages: [finch.OURS])
+    monkeypatch.setattr(finch, "EXPECTED_LIMIT", -1)  # so that all takes too long
+    finch.run(results, Namespace(full=True))
+    (row,) = results.rows
+    assert float(row["seconds"]) > 0
 
 
 def test_exact_finch_that_would_take_too_long_is_not_run():

@@ -440,6 +440,23 @@ def test_with_few_rows_all_others_count(metric):
     np.testing.assert_array_equal(many.score_samples(Z), few.score_samples(Z))
 
 
+@EVERY_METRIC
+def test_neighbors_are_looked_for_among_rows_spread_evenly_over_all(metric):
+    Z, new = np.split(np.random.RandomState(0).randn(50, 3), [40])
+    few = NeighborDistance(2, metric=metric, max_candidates=14).fit(Z)
+    kept = Z[::3]
+    np.testing.assert_array_equal(few.embeddings_, kept)
+    alone = NeighborDistance(2, metric=metric).fit(kept)
+    np.testing.assert_array_equal(few.score_samples(new), alone.score_samples(new))
+    assert (few.score_samples(new) <= scores_among_all(Z, new, metric)).all()
+
+
+def scores_among_all(Z, new, metric):
+    scorer = NeighborDistance(2, metric=metric, max_candidates=None).fit(Z)
+    assert len(scorer.embeddings_) == len(Z)
+    return scorer.score_samples(new)
+
+
 def test_embeddings_of_two_rows_at_least_are_remembered():
     with pytest.raises(ValueError, match=r"minimum of 2 is required"):
         NeighborDistance().fit([[1.0, 2.0]])
@@ -457,7 +474,9 @@ def test_scorers_of_embeddings_say_what_they_cannot_do(make):
         make().fit(Z, y).score_samples(Z[:, :3])
 
 
-@pytest.mark.parametrize("params", [{"n_neighbors": 0}, {"metric": "manhattan"}])
+@pytest.mark.parametrize(
+    "params", [{"n_neighbors": 0}, {"metric": "manhattan"}, {"max_candidates": 1}]
+)
 def test_parameters_out_of_range_are_refused(params):
     with pytest.raises(ValueError, match=f"The '{[*params][0]}' parameter"):
         NeighborDistance(**params).fit(blobs()[0])

@@ -152,6 +152,17 @@ def test_knn_is_the_mean_distance_in_the_embedding(X, labels, new, metric, n_nei
     np.testing.assert_allclose(fitted.score_samples(new), expected, atol=1e-5)
 
 
+def test_knn_compares_with_as_many_samples_as_it_is_told(X, labels, new):
+    few = make(scorer="knn", max_candidates=20).fit(X, cluster_labels=labels)
+    assert len(few.scorer_.embeddings_) == 20
+    expected = NeighborDistance(max_candidates=20).fit(few.transform(X))
+    np.testing.assert_array_equal(
+        few.score_samples(new), expected.score_samples(few.transform(new))
+    )
+    everything = make(scorer="knn", max_candidates=None).fit(X, cluster_labels=labels)
+    assert len(everything.scorer_.embeddings_) == len(X)
+
+
 SCORERS = {
     "msp": lambda d, X, new: msp(logits_of(d, new)),
     "energy": lambda d, X, new: energy(logits_of(d, new)),

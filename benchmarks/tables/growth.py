@@ -83,16 +83,13 @@ ROWS = {
     "`HSC()`": Case(HSC, "y", few_anomalies),
     "`EIDNEmbedder()`": Case(EIDNEmbedder, "y", few_anomalies),
     "`MCHADClassifier()`": Case(MCHADClassifier, "y", classes),
+    "`SubclusterDetector()`": Case(SubclusterDetector, "cluster_labels", classes),
     '`SubclusterDetector(scorer="msp")`': Case(subclusters, "cluster_labels", classes),
     # The others train by the same loop: they are shown enough rows to see that.
     "`CACClassifier()`": Case(CACClassifier, "y", classes, 100_000),
     "`CenterLossClassifier()`": Case(CenterLossClassifier, "y", classes, 100_000),
     "`IILossClassifier()`": Case(IILossClassifier, "y", classes, 100_000),
     "`ISIFEmbedder()`": Case(ISIFEmbedder, most_rows=100_000),
-    # It looks for the neighbours of all rows among all rows.
-    "`SubclusterDetector()`": Case(
-        SubclusterDetector, "cluster_labels", classes, 10_000
-    ),
 }
 CENTERS = {
     "`DeepSVDD(multi_radius=True)`": Case(many_spheres, "cluster_labels", classes),

@@ -209,7 +209,9 @@ def figures(detector, split, normal):
     task = one_class_task(split, normal)
     logits = logits_of(detector, task.x_test)
     told = detector.clusters_[logits.argmax(axis=1)]
-    neighbors = NeighborDistance().fit(detector.transform(task.x_train))
+    neighbors = NeighborDistance(max_candidates=None).fit(
+        detector.transform(task.x_train)
+    )
     scores = {
         "msp": msp(logits),
         "odin": odin(detector, task.x_test, temperature=1000, epsilon=EPSILON),

@@ -348,12 +348,13 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
         sq_distances = self._outputs(rows.X, to_only_center)
         chosen, method = self._calibrating(plan)
         sq_radii = np.full(1, sq_radius(sq_distances[chosen], self.nu, method))
-        set_sq_radii(module, rounded_up(sq_radii))
+        held_sq_radii = rounded_up(sq_radii)
+        set_sq_radii(module, held_sq_radii)
 
         self.centers_ = module.head.centers.numpy(force=True).copy()
         self.radii_ = np.sqrt(sq_radii)
         self.diagnostics_ |= member_diagnostics(sq_distances[plan.y >= 0])
-        super()._keep(rows, plan)
+        super()._keep(rows, plan, held_sq_radii - sq_distances)
 
     def _score(self, output):
         return (self.net_.module_.head.sq_radii - output).squeeze(1)  # (m, 1) -> (m,)

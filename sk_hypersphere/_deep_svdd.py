@@ -407,13 +407,17 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
             sq_radii = cluster_sq_radii(sq_distances, labels, n_centers, self.nu)
         else:
             sq_radii = np.full(n_centers, sq_radius(sq_distances, self.nu))
-        set_sq_radii(module, rounded_up(sq_radii))
+        held_sq_radii = rounded_up(sq_radii)
+        set_sq_radii(module, held_sq_radii)
 
         self.centers_ = module.head.centers.numpy(force=True).copy()
         self.radii_ = np.sqrt(sq_radii)
         self.labels_ = labels
         self.cluster_sizes_ = np.bincount(labels, minlength=n_centers)
-        scores = self._scores(rows.X)
+        if n_centers == 1:
+            scores = held_sq_radii - sq_distances
+        else:  # other spheres than the own may be nearer
+            scores = self._scores(rows.X)
         self._set_offset(scores)
         self.diagnostics_ |= member_diagnostics(sq_distances)
         self.diagnostics_["n_distinct_scores"] = len(np.unique(scores))

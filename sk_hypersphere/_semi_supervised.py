@@ -179,10 +179,11 @@ class BaseExampleDetector(BaseHypersphereDetector):
         most = float(np.quantile(scores, MOST_OUTSIDE, method=method))
         return min(most, boundary)
 
-    def _keep(self, rows, plan):
+    def _keep(self, rows, plan, scores=None):
+        """As by default; `scores`, (n,), are those of all samples if they are known."""
         self.calibration_indices_ = plan.held_out
         self.diagnostics_["n_example_anomalies"] = int(np.sum(plan.y < 0))
-        scores = self._scores(rows.X)
+        scores = self._scores(rows.X) if scores is None else scores
         self.diagnostics_["n_distinct_scores"] = len(np.unique(scores))
         chosen, method = self._calibrating(plan)
         self._set_offset(scores[chosen], method)

@@ -95,6 +95,19 @@ def test_contamination_moves_the_threshold_and_not_the_scores(three_blobs):
     assert np.mean(strict.predict(X) == -1) == pytest.approx(0.25, abs=1 / len(X))
 
 
+@pytest.mark.parametrize("multi_radius", [False, True])
+@pytest.mark.parametrize("objective", ["one-class", "soft-boundary"])
+def test_the_threshold_is_a_quantile_of_what_samples_score_to_the_last_bit(
+    three_blobs, objective, multi_radius
+):
+    X, _ = three_blobs
+    params = {"objective": objective, "multi_radius": multi_radius, **SMALL}
+    fitted = DeepSVDD(contamination=0.25, **params).fit(X)
+    scores = fitted.score_samples(X)
+    assert fitted.offset_ == np.percentile(scores, 25)
+    assert fitted.diagnostics_["n_distinct_scores"] == len(np.unique(scores))
+
+
 def test_one_class_spheres_share_the_quantile_of_all_distances(three_blobs):
     X, groups = three_blobs
     detector = DeepSVDD(multi_radius=True, nu=0.2, **SMALL).fit(

@@ -517,22 +517,24 @@ class SubclusterDetector(BaseHypersphereDetector):
         """Decide how to score, until the next fit."""
         self._scored_by = self.scorer
         vars(self).pop("scorer_", None)
-        if self.scorer in EMBEDDING_SCORERS:
+        if self.scorer == "knn":
+            self.scorer_ = self._fit_neighbors(rows, held_out)
+        elif self.scorer == "mahalanobis":
             Z, labels = self._embeddings(rows.X), rows.y
             if len(held_out):
                 Z, labels = (
                     np.delete(values, held_out, axis=0) for values in (Z, labels)
                 )
-            self.scorer_ = self._make_scorer().fit(Z, labels)
+            self.scorer_ = MahalanobisDistance().fit(Z, labels)
 
-    def _make_scorer(self):
-        if self.scorer == "knn":
-            return NeighborDistance(
-                self.n_neighbors,
-                metric=self.metric,
-                max_candidates=self.max_candidates,
-            )
-        return MahalanobisDistance()
+    def _fit_neighbors(self, rows, held_out):
+        known = np.delete(np.arange(len(rows)), held_out)
+        if self.max_candidates is not None:  # others need not be embedded
+            known = known[evenly_spaced(len(known), self.max_candidates)]
+        scorer = NeighborDistance(
+            self.n_neighbors, metric=self.metric, max_candidates=self.max_candidates
+        )
+        return scorer.fit(self._embeddings(rows.X[known]))
 
     def _logits(self, output):
         return output

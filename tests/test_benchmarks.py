@@ -1664,13 +1664,18 @@ def finch_row(**changes):
     return {**row, **changes}
 
 
-def test_finch_is_measured_in_a_process_of_its_own_and_drawn(
-    results, tmp_path, monkeypatch
-):
+@pytest.fixture
+def small_finch(tmp_path, monkeypatch):
+    """The table of FINCH has a single measurement, of ours."""
     monkeypatch.setattr(finch, "PICTURE", tmp_path / "finch.png")
     monkeypatch.setattr(finch, "N_ROWS", {"euclidean": (600,)})
     monkeypatch.setattr(finch, "METRICS", ("euclidean",))
     monkeypatch.setattr(finch, "_installed", lambda *packages: [finch.OURS])
+
+
+def test_finch_is_measured_in_a_process_of_its_own_and_drawn(
+    small_finch, results, monkeypatch
+):
     finch.run(results, Namespace(full=False))
     (row,) = results.rows
     assert float(row["seconds"]) > 0 and float(row["peak_mib"]) >= 0
@@ -1683,12 +1688,8 @@ def test_finch_is_measured_in_a_process_of_its_own_and_drawn(
 
 
 def test_exact_finch_that_takes_long_is_run_where_all_is_asked_for(
-    results, tmp_path, monkeypatch
+    small_finch, results, monkeypatch
 ):
-    monkeypatch.setattr(finch, "PICTURE", tmp_path / "finch.png")
-    monkeypatch.setattr(finch, "N_ROWS", {"euclidean": (600,)})
-    monkeypatch.setattr(finch, "METRICS", ("euclidean",))
-    monkeypatch.setattr(finch, "_installed", lambda *packages: [finch.OURS])
     monkeypatch.setattr(finch, "EXPECTED_LIMIT", -1)  # so that all takes too long
     finch.run(results, Namespace(full=True))
     (row,) = results.rows

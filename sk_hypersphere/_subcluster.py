@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from sklearn.base import _fit_context
 from sklearn.preprocessing import FunctionTransformer
-from sklearn.utils import check_array
+from sklearn.utils import check_array, gen_batches
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from torch import nn
 
@@ -44,6 +44,9 @@ MAX_CLUSTERS = 20
 
 # Training samples that place the threshold: a quantile needs no more.
 MOST_CALIBRATING = 10_000
+
+# Samples whose embeddings are scored at once, which the search for neighbours copies.
+SCORED_AT_ONCE = 8192
 
 # Those that score embeddings; the others score logits.
 EMBEDDING_SCORERS = ("mahalanobis", "knn")
@@ -541,7 +544,9 @@ class SubclusterDetector(BaseHypersphereDetector):
 
     def _scores(self, X):
         if self._scored_by in EMBEDDING_SCORERS:
-            return self.scorer_.score_samples(self._embeddings(X))
+            parts = gen_batches(len(X), SCORED_AT_ONCE)
+            score = self.scorer_.score_samples
+            return np.concatenate([score(self._embeddings(X[part])) for part in parts])
         if self._scored_by == "odin":
             temperature = self._auto("temperature", 1000.0)
             return confidence_after_step(self, X, temperature, self.epsilon)

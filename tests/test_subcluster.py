@@ -1,6 +1,7 @@
 """What is particular to SubclusterDetector; the contract is in test_common.py."""
 
 import pickle
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -150,6 +151,21 @@ def test_knn_is_the_mean_distance_in_the_embedding(X, labels, new, metric, n_nei
     distances = np.sort(pairwise_distances(Z_new, Z, metric=metric), axis=1)
     expected = -distances[:, :n_neighbors].mean(axis=1)
     np.testing.assert_allclose(fitted.score_samples(new), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("scorer", ["knn", "mahalanobis"])
+def test_scores_of_many_samples_do_not_take_all_of_their_embeddings(X, labels, scorer):
+    fitted = make(scorer=scorer, n_components=64).fit(X, cluster_labels=labels)
+    many = np.tile(X, (100_000 // len(X), 1)).astype(np.float32)
+    scores = fitted.score_samples(many[:20_000])  # libraries are loaded
+    tracemalloc.start()
+    try:
+        fitted.score_samples(many)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 64 * 4 * len(many)
+    np.testing.assert_array_equal(scores[: len(X)], scores[len(X) : 2 * len(X)])
 
 
 def test_knn_compares_with_as_many_samples_as_it_is_told(X, labels, new):

@@ -38,6 +38,8 @@ N_CANDIDATES = 30  # neighbours looked for, of which the nearest is taken
 # Numba's own threads must not be entered by two of the caller's at a time.
 APPROXIMATE_SEARCH = threading.Lock()
 
+COLUMNS = 16  # of float32 that are added up at once
+
 EPS = np.finfo(np.float64).eps
 
 METRICS = StrOptions({"cosine", "euclidean"})
@@ -489,7 +491,11 @@ def sums_and_sizes(sums, labels, sizes=None):
     """Add up the rows, and the numbers of points they stand for, by label."""
     n = len(labels)
     members = csr_array((np.ones(n), (labels, np.arange(n))))  # (n_clusters, n)
-    return members @ sums, members @ (np.ones(n) if sizes is None else sizes)
+    p = sums.shape[1]
+    # The product copies what is float32 to float64: not all of it at once.
+    step = COLUMNS if sums.dtype == np.float32 else p
+    totals = np.hstack([members @ sums[:, c : c + step] for c in range(0, p, step)])
+    return totals, members @ (np.ones(n) if sizes is None else sizes)
 
 
 def _best_silhouette(X, partitions, metric):

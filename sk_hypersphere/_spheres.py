@@ -50,7 +50,8 @@ def cluster_means(embeddings, groups):
     names, labels = np.unique(groups, return_inverse=True)
     noise = groups < 0
     labels -= np.sum(names < 0)
-    sums, sizes = sums_and_sizes(embeddings[~noise], labels[~noise])
+    known = ~noise if noise.any() else slice(None)  # which copies nothing
+    sums, sizes = sums_and_sizes(embeddings[known], labels[known])
     centers = sums / sizes[:, None]  # (k, p)
     if noise.any():
         labels[noise] = pairwise_distances_argmin(embeddings[noise], centers)

@@ -1,4 +1,4 @@
-"""Distances of n rows to k centers of p components never take an (n, k, p) array."""
+"""What is large is not made twice, and no array of shape (n, k, p) at all."""
 
 import tracemalloc
 
@@ -15,6 +15,7 @@ from sk_hypersphere import (
     MCHADClassifier,
     SubclusterDetector,
 )
+from sk_hypersphere._spheres import cluster_means
 from sk_hypersphere.losses import IILoss
 
 N_ROWS, N_CENTERS, N_COMPONENTS = 512, 256, 32
@@ -32,7 +33,8 @@ def largest_allocation(function):
         acc_events=True,
     ) as profile:
         function()
-    largest = max(event.self_cpu_memory_usage for event in profile.events())
+    sizes = (event.self_cpu_memory_usage for event in profile.events())
+    largest = max(sizes, default=0)
     tracemalloc.start()  # after a call that has loaded libraries
     try:
         function()
@@ -90,6 +92,13 @@ def test_training_makes_no_array_of_all_differences(model, data):
 def test_scoring_makes_no_array_of_all_differences(model, data):
     model.fit(**data)
     assert largest_allocation(lambda: model.score_samples(data["X"])) < WHOLE / 4
+
+
+def test_the_means_of_clusters_take_no_copy_of_the_embeddings():
+    embeddings = np.ones((20_000, 128), dtype=np.float32)
+    groups = np.arange(len(embeddings)) % 10
+    used = largest_allocation(lambda: cluster_means(embeddings, groups))
+    assert used < embeddings.nbytes / 2
 
 
 def test_the_means_of_classes_that_are_not_in_a_batch_are_not_compared():

@@ -462,11 +462,12 @@ def inference_batches(X, device, batch_size):
         yield rows, batch
 
 
-def rows_at_once(X, *modules):
+def rows_at_once(X, *modules, with_gradient=False):
     """Rows to apply networks to in one batch: the fewer, the wider samples or layers.
 
     The width of a layer is the number of its outputs, for a head that of its centers;
     for images it is that of the channels, where the size of a sample counts for more.
+    For a gradient the outputs of all layers are kept, and rows are half as many.
 
     Examples
     --------
@@ -479,7 +480,8 @@ def rows_at_once(X, *modules):
     )
     widths = (len(weight) for weight in weights if weight.ndim > 1)
     widest = max([prod(X.shape[1:]), *widths])
-    n_rows = CACHED_NUMBERS // widest // BLOCK_ROWS * BLOCK_ROWS
+    n_numbers = CACHED_NUMBERS // 2 if with_gradient else CACHED_NUMBERS
+    n_rows = n_numbers // widest // BLOCK_ROWS * BLOCK_ROWS
     return min(max(n_rows, BLOCK_ROWS), MOST_ROWS)
 
 

@@ -255,7 +255,7 @@ def confidence_after_step(classifier, X, temperature, epsilon):
         nearer = gradient.sign_().mul_(steps).add_(x.detach())
         return msp(logits(nearer), temperature=temperature)
 
-    return map_batches(score, X, device, rows_at_once(X, module))
+    return map_batches(score, X, device, rows_at_once(X, module, with_gradient=True))
 
 
 def _log_odds(logits):

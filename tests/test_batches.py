@@ -442,7 +442,9 @@ def test_fewer_rows_are_scored_at_once_where_samples_or_layers_are_wide():
     assert rows_at_once(X, Centers(torch.zeros(1, 2))) == 8192
     assert rows_at_once(X, encoder) == 736  # 23 blocks of 32
     assert rows_at_once(X, encoder, many) == rows_at_once(X, learned) == BLOCK_ROWS
-    assert rows_at_once(np.zeros((5, 3, 32, 32), np.uint8), encoder) == 160
+    images = np.zeros((5, 3, 32, 32), np.uint8)
+    assert rows_at_once(images, encoder) == 160
+    assert rows_at_once(images, encoder, with_gradient=True) == 64
 
 
 def test_a_network_is_applied_to_as_many_rows_as_stay_in_the_cache():

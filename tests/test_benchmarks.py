@@ -364,7 +364,7 @@ def test_memory_is_a_table_of_its_own():
     assert memory.splitlines()[-1] == "| fitting | 32 | 320 |"
 
 
-def test_the_front_page_says_what_peers_take_beside_ours():
+def test_the_summary_says_what_peers_take_beside_ours():
     rival = "PyOD DeepSVDD"
     rows = race_rows("fitting", (OURS, "1")) + race_rows("fitting", (rival, "1"))
     rows[0]["peak_mib"], rows[1]["peak_mib"] = "32", "320"

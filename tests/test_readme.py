@@ -17,7 +17,7 @@ def test_the_python_of_the_readme_runs_from_top_to_bottom():
 
 
 def test_the_readme_stays_short():
-    assert len(README.splitlines()) <= 165
+    assert len(README.splitlines()) <= 150
 
 
 def test_ci_runs_the_commands_of_the_readme():

@@ -48,7 +48,7 @@ MOST_ROWS_JUDGED = 100_000  # as neighbours have to be searched once more for th
 N_ROWS_APPROXIMATE = 60_000
 
 MEMORY_LIMIT = 16 * 2**30  # bytes of address space for each process
-CPU_LIMIT = 4 * 3600  # seconds of all threads of a process
+CPU_LIMIT = 2 * 3600  # seconds of all threads of a process
 EXPECTED_LIMIT = 25 * 60  # what is expected to take more seconds needs --full
 
 OURS, THEIRS, SEARCH = "sk_hypersphere", "finch-clust", "pynndescent"

@@ -55,6 +55,9 @@ ROTNET_EPOCHS = 2
 KS = (2, 3, 4, 5)
 DIGITS = tuple(range(10))
 
+# "knn" compares with all training images, and in a table of its own with some.
+N_CANDIDATES = {"1,000": 1_000, "10,000 (default)": 10_000, "all": None}
+
 # What is split into more and more sub-clusters.
 N_CLUSTERS = (2, 4, 8, 16)
 NORMAL_OF_EIGHT, NOVEL_OF_EIGHT = DIGITS[:8], DIGITS[8:]
@@ -111,10 +114,6 @@ def cases(size):
     for digit in size.digits:
         others = tuple(other for other in DIGITS if other != digit)
         yield Case("3", f"{digit}", others, (digit,)), 1
-
-
-# "knn" compares with all training images, and here with some.
-N_CANDIDATES = {"1,000": 1_000, "10,000 (default)": 10_000, "all": None}
 
 
 class Trial:

@@ -364,17 +364,6 @@ def test_memory_is_a_table_of_its_own():
     assert memory.splitlines()[-1] == "| fitting | 32 | 320 |"
 
 
-def test_the_summary_says_what_peers_take_beside_ours():
-    rival = "PyOD DeepSVDD"
-    rows = race_rows("fitting", (OURS, "1")) + race_rows("fitting", (rival, "1"))
-    rows[0]["peak_mib"], rows[1]["peak_mib"] = "32", "320"
-    rows += race_rows("training", (BARE, "121"), (OURS, "242"), (rival, "363"))
-    rows += race_rows("without peers", (BARE, "1"), (OURS, "1"))
-    header, _, *lines = speed.render_summary(rows).splitlines()
-    assert header == "| over sk_hypersphere | training | memory of fitting |"
-    assert lines[:2] == ["| bare loop | 0.5 |  |", "| PyOD DeepSVDD | 1.5 | 10 |"]
-
-
 @pytest.mark.parametrize(
     "race",
     [

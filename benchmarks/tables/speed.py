@@ -16,7 +16,7 @@ import torch
 
 from benchmarks.methods import one_thread
 from benchmarks.races import deep_svdd, eidn, ensemble, mchad, odin
-from benchmarks.races.common import BARE, OURS, PEERS, SEED, installed_peers
+from benchmarks.races.common import OURS, PEERS, SEED, installed_peers
 from benchmarks.report import column, markdown_table, select, unique
 
 NAME = "speed"
@@ -191,45 +191,15 @@ def render(rows):
     )
 
 
-def render_summary(rows):
-    """Time and memory of peers over ours, medians in Markdown: a column a case."""
-    times_first = sorted(rows, key=lambda row: bool(row["peak_mib"]))
-    columns = {}
-    for case in unique(column(times_first, "case")):
-        of_case = select(rows, case=case)
-        if {*PEERS} & {*column(of_case, "contestant")}:
-            is_memory = bool(of_case[0]["peak_mib"])
-            values = _peaks(of_case) if is_memory else _seconds(of_case)
-            columns[f"memory of {case}" if is_memory else case] = {
-                name: f"{np.median(_ratios(values[name], values[OURS])):.2g}"
-                for name in values
-            }
-    lines = [
-        [name, *(ratios.get(name, "") for ratios in columns.values())]
-        for name in (BARE, *PEERS)
-    ]
-    return markdown_table([f"over {OURS}", *columns], lines)
-
-
-def _seconds(of_case):
-    """Seconds by round, of each contestant."""
-    return {
-        name: _seconds_by_round(select(of_case, contestant=name))
-        for name in unique(column(of_case, "contestant"))
-    }
-
-
-def _peaks(of_case):
-    """The same of peaks, of which there is one."""
-    return {row["contestant"]: {"0": float(row["peak_mib"])} for row in of_case}
-
-
 def render_races(rows):
     """Median seconds, and medians and quartiles of ratios to the first and to ours."""
     lines = []
     for case in unique(column(rows, "case")):
         of_case = select(rows, case=case)
-        seconds = _seconds(of_case)
+        seconds = {
+            name: _seconds_by_round(select(of_case, contestant=name))
+            for name in unique(column(of_case, "contestant"))
+        }
         first, *_ = seconds.values()
         for name, times in seconds.items():
             lines.append(
@@ -259,13 +229,10 @@ def render_memory(rows):
 
 def _ratio(times, others):
     """Median and quartiles of ratios within rounds."""
-    low, middle, high = np.quantile(_ratios(times, others), [0.25, 0.5, 0.75])
-    return f"{middle:.2f} ({low:.2f} to {high:.2f})"
-
-
-def _ratios(times, others):
     rounds = sorted(times.keys() & others.keys(), key=int)
-    return [times[number] / others[number] for number in rounds]
+    ratios = [times[number] / others[number] for number in rounds]
+    low, middle, high = np.quantile(ratios, [0.25, 0.5, 0.75])
+    return f"{middle:.2f} ({low:.2f} to {high:.2f})"
 
 
 def _seconds_by_round(rows):

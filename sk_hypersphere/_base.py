@@ -352,8 +352,14 @@ class BaseHypersphere(
     def _module(self):
         """The fitted module, in evaluation mode on the device of this machine."""
         device = resolve_device(self.device, fall_back=True)
-        with torch.inference_mode(False):  # or moved weights would have no gradient
-            return self.net_.module_.to(device).eval(), device
+        module = self.net_.module_
+        # Looking is ten times quicker than moving, which tells in scores of a few rows.
+        if next(module.parameters()).device != device:
+            with torch.inference_mode(False):  # or weights would have no gradient
+                module.to(device)
+        if any(part.training for part in module.modules()):
+            module.eval()
+        return module, device
 
     def _embeddings(self, X):
         """Embeddings of all rows of a valid `X`, (n, p)."""

@@ -11,12 +11,13 @@ from sk_hypersphere._semi_supervised import BaseSemiSupervisedDetector
 from sk_hypersphere._skorch import one_sphere_schedule
 from sk_hypersphere._spheres import (
     away_from_zero,
+    depths_in_only_sphere,
     mean_embedding,
     member_diagnostics,
     rounded_up,
     set_sq_radii,
+    sq_distances_to_only_center,
     sq_radius,
-    to_only_center,
 )
 from sk_hypersphere.losses import DeepSADLoss
 from sk_hypersphere.modules import Center, Centers
@@ -344,20 +345,22 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
         return torch.from_numpy(center.astype(np.float32))
 
     def _keep(self, rows, plan):
-        module, _ = self._module()
-        sq_distances = self._outputs(rows.X, to_only_center)
+        module, device = self._module()
+        sq_distances = sq_distances_to_only_center(module, rows.X, device)
+        sq_distances = sq_distances.astype(np.float64)
         chosen, method = self._calibrating(plan)
         sq_radii = np.full(1, sq_radius(sq_distances[chosen], self.nu, method))
-        held_sq_radii = rounded_up(sq_radii)
-        set_sq_radii(module, held_sq_radii)
+        set_sq_radii(module, rounded_up(sq_radii))
 
         self.centers_ = module.head.centers.numpy(force=True).copy()
         self.radii_ = np.sqrt(sq_radii)
         self.diagnostics_ |= member_diagnostics(sq_distances[plan.y >= 0])
-        super()._keep(rows, plan, held_sq_radii - sq_distances)
+        super()._keep(rows, plan, depths_in_only_sphere(module, sq_distances))
 
-    def _score(self, output):
-        return (self.net_.module_.head.sq_radii - output).squeeze(1)  # (m, 1) -> (m,)
+    def _scores(self, X):
+        module, device = self._module()
+        sq_distances = sq_distances_to_only_center(module, X, device)
+        return depths_in_only_sphere(module, sq_distances)
 
     def _auto_offset(self, scores, method):
         return 0.0

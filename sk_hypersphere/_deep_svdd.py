@@ -24,14 +24,15 @@ from sk_hypersphere._spheres import (
     away_from_zero,
     cluster_means,
     cluster_sq_radii,
+    depths_in_only_sphere,
     mean_embedding,
     member_diagnostics,
     member_sq_distances,
     nearest_center,
     rounded_up,
     set_sq_radii,
+    sq_distances_to_only_center,
     sq_radius,
-    to_only_center,
     update_radii,
 )
 from sk_hypersphere.losses import OneClassLoss, SoftBoundaryLoss
@@ -397,35 +398,41 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
         return super()._embedding_size(make)
 
     def _keep(self, rows, plan):
-        module, _ = self._module()
+        module, device = self._module()
         n_centers = module.head.n_outputs
         if n_centers == 1:  # as they are scored, to the last bit
-            sq_distances, labels = self._outputs(rows.X, to_only_center), rows.y
+            sq_distances = sq_distances_to_only_center(module, rows.X, device)
+            sq_distances = sq_distances.astype(np.float64)
+            labels = rows.y
         else:
             sq_distances, labels = member_sq_distances(module, rows)
         if self.objective == "soft-boundary":
             sq_radii = cluster_sq_radii(sq_distances, labels, n_centers, self.nu)
         else:
             sq_radii = np.full(n_centers, sq_radius(sq_distances, self.nu))
-        held_sq_radii = rounded_up(sq_radii)
-        set_sq_radii(module, held_sq_radii)
+        set_sq_radii(module, rounded_up(sq_radii))
 
         self.centers_ = module.head.centers.numpy(force=True).copy()
         self.radii_ = np.sqrt(sq_radii)
         self.labels_ = labels
         self.cluster_sizes_ = np.bincount(labels, minlength=n_centers)
         if n_centers == 1:
-            scores = held_sq_radii - sq_distances
+            scores = depths_in_only_sphere(module, sq_distances)
         else:  # other spheres than the own may be nearer
             scores = self._scores(rows.X)
         self._set_offset(scores)
         self.diagnostics_ |= member_diagnostics(sq_distances)
         self.diagnostics_["n_distinct_scores"] = len(np.unique(scores))
 
+    def _scores(self, X):
+        module, device = self._module()
+        if module.head.n_outputs > 1:
+            return super()._scores(X)
+        sq_distances = sq_distances_to_only_center(module, X, device)
+        return depths_in_only_sphere(module, sq_distances)
+
     def _score(self, output):
         sq_radii = self.net_.module_.head.sq_radii
-        if len(sq_radii) == 1:
-            return (sq_radii - output).squeeze(1)  # quicker than a maximum of one
         if self.score_rule == "sphere":
             return (sq_radii - output).amax(dim=1)  # (m, k) -> (m,)
         sq_distances, nearest = output.min(dim=1)  # (m, k) -> (m,), (m,)

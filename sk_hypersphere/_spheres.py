@@ -13,6 +13,7 @@ from sk_hypersphere._batches import (
 )
 from sk_hypersphere._collapse import relative_spread
 from sk_hypersphere._finch import sums_and_sizes
+from sk_hypersphere.modules import squared_distances
 
 # A cluster of this many members has the average of its own and the common radius.
 RADIUS_PRIOR_MEMBERS = 20
@@ -92,9 +93,28 @@ def member_sq_distances(module, rows):
     return np.concatenate(sq_distances), np.concatenate(labels)
 
 
-def to_only_center(output):
-    """Squared distances to the only center, (m, 1) -> (m,)."""
-    return output.squeeze(1)
+def sq_distances_to_only_center(module, X, device):
+    """Squared distances of all rows to the only center, (n,), in the encoder's type.
+
+    No digits cancel in them, as they do in what is left to the radius.
+    """
+    encoder, centers = module.encoder, module.head.centers
+    sq_distances = map_batches(
+        lambda x: squared_distances(encoder(x), centers),
+        X,
+        device,
+        rows_at_once(X, encoder),
+    )
+    return sq_distances[:, 0]
+
+
+def depths_in_only_sphere(module, sq_distances):
+    """Squared radius less squared distances, (n,), float64, in one step for all rows.
+
+    Batch by batch it would take three steps each, 3 % of the time of a small network.
+    """
+    sq_radius = module.head.sq_radii.item()
+    return np.subtract(sq_radius, sq_distances, dtype=np.float64)
 
 
 def member_diagnostics(sq_distances):

@@ -678,6 +678,15 @@ def test_numbers_of_an_image_do_not_depend_on_the_images_beside_it(
         assert_same(responses(fitted, many[part]), take(whole, part))
 
 
+@law(has_net)
+def test_a_layer_left_in_training_mode_changes_no_numbers(estimator, X, y):
+    encoder = rows_encoder(nn.Dropout())
+    fitted = fresh(estimator).set_params(encoder=encoder).fit(X, y)
+    before = responses(fitted, X)
+    fitted.net_.module_.encoder.train()
+    assert_same(responses(fitted, X), before)
+
+
 def take(results, rows):
     return {name: result[rows] for name, result in results.items()}
 

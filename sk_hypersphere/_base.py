@@ -353,7 +353,7 @@ class BaseHypersphere(
         """The fitted module, in evaluation mode on the device of this machine."""
         device = resolve_device(self.device, fall_back=True)
         module = self.net_.module_
-        # Looking is ten times quicker than moving, which tells in scores of a few rows.
+        # Looking is quicker than moving, which tells in the scores of a few rows.
         if next(module.parameters()).device != device:
             with torch.inference_mode(False):  # or weights would have no gradient
                 module.to(device)

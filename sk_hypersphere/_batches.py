@@ -448,8 +448,8 @@ def inference_batches(X, device, batch_size):
     can_share = X.flags.writeable and all(
         stride >= 0 and stride % X.itemsize == 0 for stride in X.strides
     )
-    # Views are made at once: a network leaves nothing else in the cache, so that what
-    # is called between two batches takes ten times as long.
+    # Views are made at once: a network leaves nothing else in the cache, so that calls
+    # between two batches take longer.
     if can_share:
         batches = torch.from_numpy(X).split(batch_size)
     else:

@@ -40,7 +40,7 @@ RACES = {
     ),
     "training EIDN, 6,000 x 28 x 28": Race(eidn.on_images),
     "fitting 1,000 x 20 end to end": Race(deep_svdd.fit_rows),
-    # Its ratios differ by less than they vary.
+    # Ours is so close to the bare loop that fewer rounds do not tell them apart.
     "scoring 200,000 x 32": Race(deep_svdd.score_rows, n_rounds=45),
     "scoring 200,000 x 32, default network": Race(
         partial(deep_svdd.score_by_default, 200_000, 32)

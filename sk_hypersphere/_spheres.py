@@ -7,6 +7,7 @@ from sklearn.metrics import pairwise_distances_argmin
 from sk_hypersphere._batches import (
     BatchIterator,
     inference_batches,
+    labels_of,
     map_batches,
     rows_at_once,
     unwrapped,
@@ -82,14 +83,17 @@ def member_sq_distances(module, rows):
         Samples with their clusters as labels.
     """
     module.eval()
-    sq_distances, labels = [], []
+    labels = labels_of(rows)
+    sq_distances = torch.empty(len(labels), dtype=torch.float64)
     batch_size = rows_at_once(unwrapped(rows)[0].X, module.encoder)
+    start = 0
     with torch.inference_mode():
         for x, y in BatchIterator(rows, batch_size):
             difference = module.encoder(x).double() - module.head.centers[y]  # (m, p)
-            sq_distances.append(difference.square().sum(dim=1).numpy(force=True))
-            labels.append(y.numpy(force=True))
-    return np.concatenate(sq_distances), np.concatenate(labels)
+            stop = start + len(y)
+            sq_distances[start:stop] = difference.square().sum(dim=1)
+            start = stop
+    return sq_distances.numpy(), labels
 
 
 def sq_distances_to_only_center(module, X, device):

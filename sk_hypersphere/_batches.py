@@ -441,7 +441,9 @@ def inference_batches(X, device, batch_size):
         that a memory map is read once, and not under
         ``sklearn.config_context(assume_finite=True)``.
     """
-    is_checked = X.dtype == np.float32 and not get_config()["assume_finite"]
+    is_float = X.dtype == np.float32
+    is_checked = is_float and not get_config()["assume_finite"]
+    is_in_place = is_float and device.type == "cpu"
     starts = range(0, len(X), batch_size)
     slices = [slice(start, min(start + batch_size, len(X))) for start in starts]
     # Of other arrays torch would warn, or refuse them.
@@ -459,7 +461,8 @@ def inference_batches(X, device, batch_size):
         # of scikit-learn's check, which decides where it is not.
         if is_checked and not isfinite(batch.sum()):
             assert_all_finite(X[rows], input_name="X")
-        batch = batch.to(device, torch.float32)
+        if not is_in_place:
+            batch = batch.to(device, torch.float32)
         if rows is slices[-1]:
             batch = in_whole_blocks(batch)
         yield rows, batch

@@ -1,5 +1,6 @@
 """Rows of an array as batches of tensors, without a loader in between."""
 
+from contextlib import contextmanager
 from itertools import chain, pairwise
 from math import ceil, isfinite, prod
 
@@ -404,6 +405,16 @@ def mix_outliers(X, y):
     return X
 
 
+@contextmanager
+def inference(device):
+    """Without gradients, and in float32 also where the caller has lowered precision.
+
+    A threshold and the scores beside it must not differ by where they were computed.
+    """
+    with torch.inference_mode(), torch.autocast(device.type, enabled=False):
+        yield
+
+
 def check_finite(X):
     """Refuse infinite and missing values, in scikit-learn's words."""
     if X.dtype == np.float32:
@@ -521,7 +532,7 @@ def map_batches(function, X, device, batch_size=None):
     # Results go into one array at once, and no name keeps them: apart they would lie
     # between the large temporaries of the network, whose memory would be fetched anew
     # for every batch.
-    with torch.inference_mode():
+    with inference(device):
         batches = inference_batches(X, device, batch_size)
         _, batch = next(batches)
         first = function(batch)

@@ -12,6 +12,7 @@ from sk_hypersphere._batches import (
     BatchIterator,
     Rows,
     evenly_spaced,
+    inference,
     inference_batches,
     map_batches,
     rows_at_once,
@@ -162,7 +163,7 @@ def settle_statistics(encoder, X, device):
 def span(function, X, device):
     """Smallest and largest value of a function of the data; apart by 1 if equal."""
     values = []
-    with torch.inference_mode():
+    with inference(device):
         for rows, batch in inference_batches(X, device, rows_at_once(X)):
             result = function(batch)[: rows.stop - rows.start]
             values.append(torch.stack(result.aminmax()))

@@ -6,6 +6,7 @@ from sklearn.metrics import pairwise_distances_argmin
 
 from sk_hypersphere._batches import (
     BatchIterator,
+    inference,
     inference_batches,
     labels_of,
     map_batches,
@@ -33,7 +34,7 @@ def mean_embedding(encoder, X, device, counted=None):
     if counted is None:
         counted = np.ones(len(X), dtype=bool)
     encoder.eval()
-    with torch.inference_mode():
+    with inference(device):
         total = sum(
             encoder(batch)[np.flatnonzero(counted[rows])].sum(
                 dim=0, dtype=torch.float64
@@ -85,9 +86,10 @@ def member_sq_distances(module, rows):
     module.eval()
     labels = labels_of(rows)
     sq_distances = torch.empty(len(labels), dtype=torch.float64)
-    batch_size = rows_at_once(unwrapped(rows)[0].X, module.encoder)
+    all_rows, _ = unwrapped(rows)
+    batch_size = rows_at_once(all_rows.X, module.encoder)
     start = 0
-    with torch.inference_mode():
+    with inference(all_rows.device):
         for x, y in BatchIterator(rows, batch_size):
             difference = module.encoder(x).double() - module.head.centers[y]  # (m, p)
             stop = start + len(y)

@@ -687,6 +687,22 @@ def test_a_layer_left_in_training_mode_changes_no_numbers(estimator, X, y):
     assert_same(responses(fitted, X), before)
 
 
+@law(has_net)
+def test_a_lower_precision_of_the_caller_changes_no_numbers(estimator, X, y):
+    fitted = fresh(estimator).fit(X, y)
+    before = responses(fitted, X)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert_same(responses(fitted, X), before)
+
+
+@law(has_net)
+def test_a_fit_in_lower_precision_of_the_caller_gives_finite_numbers(estimator, X, y):
+    with torch.autocast("cpu", torch.bfloat16):
+        fitted = fresh(estimator).fit(X, y)
+    for values in responses(fitted, X).values():
+        assert np.isfinite(values).all()
+
+
 def take(results, rows):
     return {name: result[rows] for name, result in results.items()}
 

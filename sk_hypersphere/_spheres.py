@@ -108,7 +108,7 @@ def sq_distances_to_only_center(module, X, device):
 
     def sq_distances(x):
         squares = (encoder(x) - centers).square_()  # (m, p)
-        return squares @ ones.to(squares.dtype)  # (m,), quicker than a sum
+        return squares @ ones.to(squares.dtype)  # (m,), quicker than a short sum
 
     return map_batches(sq_distances, X, device, rows_at_once(X, encoder))
 

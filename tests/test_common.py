@@ -696,6 +696,17 @@ def test_a_lower_precision_of_the_caller_changes_no_numbers(estimator, X, y):
 
 
 @law(has_net)
+def test_a_lower_precision_of_the_caller_changes_training_alone(estimator, X, y):
+    untrained = fresh(estimator).set_params(max_epochs=0)
+    if "pretrain_epochs" in untrained.get_params():
+        untrained.set_params(pretrain_epochs=0)
+    expected = responses(clone(untrained).fit(X, y), X)
+    with torch.autocast("cpu", torch.bfloat16):
+        fitted = clone(untrained).fit(X, y)
+    assert_same(responses(fitted, X), expected)
+
+
+@law(has_net)
 def test_a_fit_in_lower_precision_of_the_caller_gives_finite_numbers(estimator, X, y):
     with torch.autocast("cpu", torch.bfloat16):
         fitted = fresh(estimator).fit(X, y)

@@ -4,6 +4,8 @@ An encoder maps samples to embeddings; centers sit in that space; training pulls
 samples to their center; the distance to the centers is the score.
 """
 
+from importlib import import_module
+
 from sk_hypersphere._cac import CACClassifier
 from sk_hypersphere._center import CenterLossClassifier
 from sk_hypersphere._deep_sad import DeepSAD
@@ -18,7 +20,7 @@ from sk_hypersphere._isif import ISIFEmbedder
 from sk_hypersphere._mchad import MCHADClassifier
 from sk_hypersphere._subcluster import SubclusterDetector
 
-__version__ = "0.6.0"
+__version__ = "0.7.0"
 
 __all__ = [
     "CACClassifier",
@@ -36,3 +38,24 @@ __all__ = [
     "SubclusterDetector",
     "finch",
 ]
+
+# They are imported when they are first used: few programs need all of them.
+_SUBMODULES = {
+    "confidence",
+    "displays",
+    "exceptions",
+    "losses",
+    "metrics",
+    "modules",
+    "preprocessing",
+}
+
+
+def __getattr__(name):
+    if name in _SUBMODULES:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(globals().keys() | _SUBMODULES)

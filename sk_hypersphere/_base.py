@@ -7,6 +7,8 @@ abnormal the output of its module is in a third, :meth:`BaseHypersphereScorer._s
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
+from functools import partial
+from itertools import chain
 from numbers import Integral, Real
 from typing import NamedTuple
 
@@ -22,16 +24,19 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
+from sk_hypersphere._arrays import as_array, check_not_empty
 from sk_hypersphere._batches import (
     Rows,
     check_finite,
-    hold_out,
     map_batches,
     rows_at_once,
     shuffled,
 )
 from sk_hypersphere._checks import (
     check_embedding,
+    check_image_axes,
+    check_something_to_train,
+    has_parameters_to_train,
     resolve_device,
     unchanged_on_error,
 )
@@ -52,22 +57,25 @@ from sk_hypersphere._skorch import (
     make_net,
     progress_bar,
 )
-from sk_hypersphere.modules import MLP, ConvNet, Hypersphere
+from sk_hypersphere._threshold import Thresholded
+from sk_hypersphere.modules import MLP, ConvNet
 
 
 class Plan(NamedTuple):
     """What an estimator trains, and how.
 
-    `head` maps embeddings to the output; `loss` is called as ``loss(output, y)``;
-    `schedule` is for parameters that are "auto"; `y` are integer labels, (n,), None for
-    0; `callbacks` are skorch's; `sampler` gives the batches of an epoch,
-    `valid_sampler` those of samples held out by a split, and `transform` changes the
-    samples of a batch; `held_out` are the indices of samples that are not trained on;
-    `learns` is False where there is nothing to learn, for 0 epochs;
-    ``make_module(encoder, head)`` puts together what is called in training.
+    `module` is all that is trained, scored and gone on with under `warm_start`: a
+    :class:`~sk_hypersphere.modules.Hypersphere` or another module with an `encoder` and
+    a method `embed`; `loss` is called as ``loss(module(X), y)``; `schedule` is for
+    parameters that are "auto"; `y` are integer labels, (n,), None for 0; `callbacks`
+    are skorch's; `sampler` gives the batches of an epoch, `valid_sampler` those of
+    samples held out by a split, and `transform` changes the samples of a batch;
+    `learns` is False where there is nothing to learn, for 0 epochs; `moves_encoder` is
+    True where the encoder has to bring samples to centers that do not follow them, and
+    so must have something to train.
     """
 
-    head: nn.Module
+    module: nn.Module
     loss: nn.Module
     schedule: Schedule
     y: np.ndarray | None = None
@@ -75,21 +83,22 @@ class Plan(NamedTuple):
     sampler: Callable = shuffled
     transform: Callable | None = None
     valid_sampler: Callable | None = None
-    held_out: Sequence[int] = ()
     learns: bool = True
-    make_module: Callable = Hypersphere
+    moves_encoder: bool = False
 
 
 class Training(NamedTuple):
     """A fit whose net is ready to be trained, and what is needed afterwards.
 
     `rows` are all samples with the labels of the plan, on the device of training;
-    `stream` takes the place of torch's; `initial_variance` is that of each component of
-    the embedding, (p,).
+    `held_out` are the indices of those that are not trained on; `stream` takes the
+    place of torch's; `initial_variance` is that of each component of the embedding,
+    (p,).
     """
 
     net: HypersphereNet
     rows: Rows
+    held_out: Sequence[int]
     plan: Plan
     stream: TorchStream
     initial_variance: np.ndarray
@@ -97,7 +106,13 @@ class Training(NamedTuple):
     @property
     def dataset(self):
         """The rows that the net is trained on."""
-        return self.rows.without(self.plan.held_out)
+        return self.rows.without(self.held_out)
+
+
+def n_trained_parameters(module, n_epochs):
+    """Number of the parameters that were trained; none was in 0 epochs."""
+    trained = (p.numel() for p in module.parameters() if p.requires_grad)
+    return sum(trained) if n_epochs else 0
 
 
 class BaseHypersphere(
@@ -171,6 +186,10 @@ class BaseHypersphere(
         """
         return y
 
+    def _hold_out(self, X, y, random_state):
+        """Indices of samples that have no part in what is learned; none by default."""
+        return np.empty(0, dtype=np.intp)
+
     def _prepare(self, X, y, run):
         """What :meth:`_plan` is given as `y`, where other estimators find it.
 
@@ -179,7 +198,7 @@ class BaseHypersphere(
         """
         return y
 
-    def _plan(self, encoder, head, X, y, run):
+    def _plan(self, encoder, former, X, y, run):
         """Say what is trained. To be written by the estimator.
 
         Parameters
@@ -187,8 +206,9 @@ class BaseHypersphere(
         encoder : nn.Module
             The encoder, on the device: new, or that of the last fit under `warm_start`.
 
-        head : nn.Module or None
-            The head of the last fit under `warm_start`, to go on with; else None.
+        former : nn.Module or None
+            The module of the last fit under `warm_start`, whose encoder is `encoder`,
+            to go on with; else None.
 
         X : array of shape (n, ...)
             Training data, float32 or uint8.
@@ -197,7 +217,8 @@ class BaseHypersphere(
             What :meth:`_prepare` returned.
 
         run : Run
-            Random state, device and progress bar of this fit.
+            Random state, device and progress bar of this fit, and the samples that are
+            held out.
 
         Returns
         -------
@@ -205,13 +226,16 @@ class BaseHypersphere(
         """
         raise NotImplementedError
 
-    def _keep(self, rows, plan):
+    def _keep(self, rows, held_out, plan):
         """Set fitted attributes from ``self.net_``; by default there are none.
 
         Parameters
         ----------
         rows : Rows
             All samples with the labels of the plan, on the device of training.
+
+        held_out : ndarray of shape (m,)
+            Indices of the samples that were not trained on.
 
         plan : Plan
             What was trained.
@@ -229,7 +253,9 @@ class BaseHypersphere(
     def _check(self, X, y=None, **labels):
         """What `fit` was given, as the other steps of a fit take it."""
         X = self._validate(X, reset=True)
-        return X, self._check_y(X, y, **labels)
+        check_image_axes(X, self._encoder_maker(X))
+        labels = {name: as_array(given) for name, given in labels.items()}
+        return X, self._check_y(X, as_array(y), **labels)
 
     def _begin(self, X, y, bar):
         """All of a fit that comes before its net is trained, given what is checked.
@@ -240,7 +266,9 @@ class BaseHypersphere(
         """
         device = resolve_device(self.device)
         seed = make_seed(self.random_state)
-        run = Run(np.random.RandomState(seed), device, bar)
+        random_state = np.random.RandomState(seed)
+        held_out = self._hold_out(X, y, random_state)
+        run = Run(random_state, device, bar, held_out=held_out)
         y = self._prepare(X, y, run)
         stream = TorchStream(seed, device)
         with stream.active():
@@ -248,21 +276,23 @@ class BaseHypersphere(
 
     def _make_training(self, X, y, run, stream):
         if self.warm_start and hasattr(self, "net_"):
-            module = deepcopy(self.net_.module_)
-            encoder, head = module.encoder, module.head.to(run.device)
+            former = deepcopy(self.net_.module_).to(run.device)
+            encoder = former.encoder
         else:
-            encoder, head = self._make_encoder(X), None
-        encoder.to(run.device)
+            former, encoder = None, self._make_encoder(X).to(run.device)
         self._n_features_out = check_embedding(encoder, X, run.device, self.batch_size)
-        if head is None and not isinstance(self.encoder, nn.Module):
-            settle_statistics(encoder, X, run.device)
+        if former is None and not isinstance(self.encoder, nn.Module):
+            settle_statistics(encoder, X, run)
         variance = embedding_variance(encoder, X, run.device)
-        plan = self._plan(encoder, head, X, y, run)
-        max_epochs = self._auto("max_epochs", plan.schedule.max_epochs) * plan.learns
+        plan = self._plan(encoder, former, X, y, run)
+        if plan.moves_encoder:
+            check_something_to_train(encoder, type(self).__name__)
+        learns = plan.learns and has_parameters_to_train(plan.module)
+        max_epochs = self._auto("max_epochs", plan.schedule.max_epochs) * learns
         lowers = plan.schedule.lowers and self.lr == "auto"
         run.bar.total += max_epochs
         net = make_net(
-            plan.make_module(encoder, plan.head).to(run.device),
+            plan.module.to(run.device),
             plan.loss,
             run,
             max_epochs=max_epochs,
@@ -279,7 +309,8 @@ class BaseHypersphere(
             ],
             net_params=self.net_params,
         )
-        return Training(net, Rows(X, plan.y, run.device), plan, stream, variance)
+        rows = Rows(X, plan.y, run.device)
+        return Training(net, rows, run.held_out, plan, stream, variance)
 
     def _train_and_finish(self, training):
         fit_net(training.net, training.dataset)
@@ -293,13 +324,14 @@ class BaseHypersphere(
         before = training.initial_variance
         after = embedding_variance(encoder, rows.X, rows.device)
         self.diagnostics_ = {
+            "n_trained_parameters": n_trained_parameters(net.module_, self.n_iter_),
             "initial_embedding_variance": float(before.sum()),
             "embedding_variance": float(after.sum()),
             "collapsed_components": collapsed_components(before, after),
         }
         if not np.isfinite(after).all():
             net.raise_non_finite("Embeddings became infinite or NaN")
-        self._keep(rows, training.plan)
+        self._keep(rows, training.held_out, training.plan)
         warn_if_collapsed(self.diagnostics_, encoder)
 
     def _auto(self, name, value):
@@ -310,6 +342,12 @@ class BaseHypersphere(
     def _embedding_size(self, make):
         """Size of the embedding of an encoder that `make` builds."""
         return self._auto("n_components", getattr(make, "default_n_components", 32))
+
+    def _encoder_maker(self, X):
+        """A ready module, or what makes one for samples."""
+        if self.encoder is not None:
+            return self.encoder
+        return MLP if X.ndim == 2 else self._image_encoder
 
     def _make_encoder(self, X):
         params = self.encoder_params or {}
@@ -325,20 +363,19 @@ class BaseHypersphere(
                 if getattr(layer, "inplace", False):
                     layer.inplace = False  # it would write into the caller's array
             return encoder
-        make = self.encoder
-        if make is None:
-            make = MLP if X.ndim == 2 else self._image_encoder
+        make = self._encoder_maker(X)
         return make(tuple(X.shape[1:]), self._embedding_size(make), **params)
 
     def _validate(self, X, *, reset):
         X = validate_data(
             self,
-            X,
+            as_array(X),
             dtype=[np.float32, np.uint8],
             allow_nd=True,
             ensure_all_finite=False,
             reset=reset,
         )
+        check_not_empty(X)
         if reset:
             check_finite(X)  # later, `inference_batches` looks
             self.input_shape_ = X.shape[1:]
@@ -354,17 +391,23 @@ class BaseHypersphere(
         device = resolve_device(self.device, fall_back=True)
         module = self.net_.module_
         # Looking is quicker than moving, which tells in the scores of a few rows.
-        if next(module.parameters()).device != device:
+        tensors = chain(module.parameters(), module.buffers())
+        if next((tensor.device for tensor in tensors), device) != device:
             with torch.inference_mode(False):  # or weights would have no gradient
                 module.to(device)
         if any(part.training for part in module.modules()):
             module.eval()
         return module, device
 
+    def _over_batches(self, function, X):
+        """``function(module, x)`` of the fitted module, for all rows of a valid `X`."""
+        module, device = self._module()
+        n_rows = rows_at_once(X, module)
+        return map_batches(partial(function, module), X, device, n_rows)
+
     def _embeddings(self, X):
         """Embeddings of all rows of a valid `X`, (n, p)."""
-        module, device = self._module()
-        return map_batches(module.encoder, X, device)
+        return self._over_batches(lambda module, x: module.embed(x), X)
 
     def transform(self, X):
         """Embed samples.
@@ -390,17 +433,21 @@ class BaseHypersphere(
         return tags
 
 
-class BaseHypersphereScorer(BaseHypersphere):
+class BaseHypersphereScorer(Thresholded, BaseHypersphere):
     """An estimator with scores and a threshold, whatever it predicts."""
 
     _parameter_constraints: dict = {
         **BaseHypersphere._parameter_constraints,
-        "contamination": [Interval(Real, 0, 0.5, closed="right")],
+        **Thresholded._parameter_constraints,
     }
 
-    def __init__(self, *, contamination, **params):
+    def __init__(
+        self, *, contamination, false_alarm_rate, calibration_fraction, **params
+    ):
         super().__init__(**params)
         self.contamination = contamination
+        self.false_alarm_rate = false_alarm_rate
+        self.calibration_fraction = calibration_fraction
 
     def _score(self, output):
         """Scores of shape (m,), the lower the more abnormal, from the module's output.
@@ -410,24 +457,25 @@ class BaseHypersphereScorer(BaseHypersphere):
         """
         raise NotImplementedError
 
-    def _hold_out(self, y, fraction, run):
-        """Draw a fraction of the known samples to place the threshold; see `hold_out`.
+    def _known(self, X, y):
+        """Which samples may place the threshold; see `ThresholdRule.draw`.
 
-        Under `warm_start` they are the same ones in each fit of the same labels: none
-        may train on what the next one takes for new.
+        `y` is what :meth:`_check_y` returned.
         """
-        stream = np.random.RandomState(0) if self.warm_start else run.random_state
-        return hold_out(y, fraction, stream)
+        return np.zeros(len(X), dtype=int)
+
+    def _hold_out(self, X, y, random_state):
+        # Under `warm_start` they are the same ones in each fit of the same labels: none
+        # may train on what the next one takes for new.
+        stream = np.random.RandomState(0) if self.warm_start else random_state
+        return self._threshold_rule().draw(self._known(X, y), stream)
 
     def _outputs(self, X, function):
         """A function of the module's float64 output, for all rows of a valid `X`."""
-        module, device = self._module()
-        encoder, head = module.encoder, module.head
-        return map_batches(
-            lambda x: function(head(encoder(x)).double()),
-            X,
-            device,
-            rows_at_once(X, encoder, head),
+        # `forward`, because calling a module that is compiled would compile it anew for
+        # evaluation.
+        return self._over_batches(
+            lambda module, x: function(module.forward(x).double()), X
         )
 
     def _scores(self, X):
@@ -461,26 +509,6 @@ class BaseHypersphereScorer(BaseHypersphere):
 
 class BaseHypersphereDetector(OutlierMixin, BaseHypersphereScorer):
     """A detector: scores, a threshold, and +1 or -1."""
-
-    _parameter_constraints: dict = {
-        **BaseHypersphereScorer._parameter_constraints,
-        "contamination": [Interval(Real, 0, 0.5, closed="right"), StrOptions({"auto"})],
-    }
-
-    def _auto_offset(self, scores, method):
-        """The threshold where `contamination` is "auto"; see :meth:`_set_offset`."""
-        raise NotImplementedError
-
-    def _set_offset(self, scores, method="linear"):
-        """Put `offset_` at the contamination quantile of scores, (n,).
-
-        `method` is one of numpy's kinds of quantiles.
-        """
-        if self.contamination == "auto":
-            self.offset_ = self._auto_offset(scores, method)
-        else:
-            share = 100 * self.contamination
-            self.offset_ = float(np.percentile(scores, share, method=method))
 
     def decision_function(self, X):
         """Score samples relative to the threshold: below 0 for anomalies.

@@ -138,8 +138,8 @@ def evenly_spaced(n, n_chosen):
     return np.linspace(0, n - 1, min(n, n_chosen)).astype(int)
 
 
-def hold_out(y, fraction, random_state):
-    """Draw a fraction of the known rows, spread over the classes.
+def hold_out(y, n_drawn, random_state):
+    """Draw some of the known rows, spread over the classes.
 
     Of each class, one row at least is left to train on.
 
@@ -148,8 +148,8 @@ def hold_out(y, fraction, random_state):
     y : ndarray of shape (n,)
         Labels; those of outliers are below 0.
 
-    fraction : float
-        Share of the known rows, rounded down.
+    n_drawn : int
+        Number of rows to draw; fewer are drawn where too few can be spared.
 
     random_state : RandomState
 
@@ -158,9 +158,10 @@ def hold_out(y, fraction, random_state):
     ndarray of shape (m,)
         Sorted indices.
     """
+    if not n_drawn:
+        return np.empty(0, dtype=np.intp)
     classes = [np.flatnonzero(y == k) for k in range(y.max() + 1)]
     spare = np.concatenate([random_state.permutation(rows)[1:] for rows in classes])
-    n_drawn = int(fraction * sum(map(len, classes)))
     return np.sort(spare[evenly_spaced(len(spare), n_drawn)])
 
 

@@ -83,16 +83,25 @@ class CACClassifier(BaseGeneralizedClassifier):
         If True, `predict` returns `outlier_label` for samples that score below
         `offset_`.
 
-    contamination : float, default=0.05
-        Fraction of new samples of known classes that is expected to score below
-        `offset_`, in (0, 0.5]; calibration samples fewer than its inverse cannot tell
-        it. It moves `offset_` only.
+    contamination : float or "auto", default="auto"
+        How the threshold `offset_` is placed. "auto" keeps the promise of
+        `false_alarm_rate` on new samples of known classes. A number in (0, 0.5] is the
+        fraction of the training samples of known classes that `detect` calls anomalies;
+        more of the new ones fall below, because all samples are trained on.
 
-    calibration_fraction : float, default=0.1
-        Share of the samples of known classes, rounded down, that is not trained on but
-        places `offset_`, in [0, 1). What was trained on scores higher than what is new:
-        with 0, where training samples place it, most new samples may fall below.
-        `warm_start` holds the same samples out again.
+    false_alarm_rate : float, default=0.05
+        Fraction of new samples of known classes that `detect` is expected to call
+        anomalies, in (0, 0.5], if `contamination` is "auto". It takes 1 /
+        false_alarm_rate - 1 samples held out at least; a
+        :class:`~sk_hypersphere.exceptions.CalibrationWarning` says so where they are
+        fewer.
+
+    calibration_fraction : float or "auto", default="auto"
+        Share of the samples of known classes that is not trained on but places
+        `offset_`, in (0, 1), if `contamination` is "auto". "auto" is a fifth, but 200
+        samples at least and 2,000 at most; the 200 may be a third of all, or a half
+        where `false_alarm_rate` needs so many. `warm_start` holds the same samples out
+        again.
 
     encoder : nn.Module, class, callable or None, default=None
         Maps a batch of samples to embeddings, (n_samples, n_components). A module is
@@ -129,8 +138,8 @@ class CACClassifier(BaseGeneralizedClassifier):
         Where to compute. "auto" is CUDA where there is one, else the CPU.
 
     warm_start : bool, default=False
-        If True, another `fit`, of the same classes, goes on with the encoder of
-        the last.
+        If True, another `fit`, of the same classes, goes on with the encoder of the
+        last.
 
     verbose : int, default=0
         1 shows one progress bar for the whole fit with the loss on it.
@@ -153,7 +162,10 @@ class CACClassifier(BaseGeneralizedClassifier):
         Threshold: `detect` gives -1 where ``score_samples`` is below it.
 
     calibration_indices_ : ndarray of shape (n_calibration_samples,)
-        Which of the samples given to `fit` were held out to place `offset_`.
+        Which of the samples given to `fit` were held out to place the threshold.
+
+    calibration_scores_ : ndarray of shape (n_calibration_samples,)
+        Their scores, sorted.
 
     net_ : skorch.NeuralNet
         The fitted net; ``net_.history`` has the loss of each epoch.
@@ -162,6 +174,7 @@ class CACClassifier(BaseGeneralizedClassifier):
         Epochs of training.
 
     diagnostics_ : dict
+        "n_trained_parameters", 0 where the encoder has nothing to train;
         "initial_embedding_variance" and "embedding_variance", before and after
         training, in squared units; "collapsed_components", the share of components
         whose variance fell to a millionth.
@@ -226,8 +239,9 @@ class CACClassifier(BaseGeneralizedClassifier):
         outlier_label=None,
         outlier_ratio=1.0,
         reject=False,
-        contamination=0.05,
-        calibration_fraction=0.1,
+        contamination="auto",
+        false_alarm_rate=0.05,
+        calibration_fraction="auto",
         encoder=None,
         max_epochs="auto",
         batch_size=128,
@@ -251,6 +265,7 @@ class CACClassifier(BaseGeneralizedClassifier):
             outlier_ratio=outlier_ratio,
             reject=reject,
             contamination=contamination,
+            false_alarm_rate=false_alarm_rate,
             calibration_fraction=calibration_fraction,
             encoder=encoder,
             n_components="auto",
@@ -282,22 +297,26 @@ class CACClassifier(BaseGeneralizedClassifier):
         # Also under warm_start: the means of the last fit are no anchors.
         return Centers(self.magnitude * torch.eye(n_classes, n_components))
 
+    def _plan(self, encoder, former, X, y, run):
+        plan = super()._plan(encoder, former, X, y, run)
+        return plan._replace(moves_encoder=True)  # to the anchors
+
     def _make_loss(self, y):
         return CACLoss(**self._loss_params(y))
 
-    def _keep(self, rows, plan):
+    def _keep(self, rows, held_out, plan):
         module, device = self._module()
         embeddings = map_batches(module.encoder, rows.X, device)
         anchors = module.head.centers.numpy(force=True)
         right = pairwise_distances_argmin(embeddings, anchors) == rows.y
-        right[plan.held_out] = False
+        right[held_out] = False
         if right.any():
             means, _ = cluster_means(embeddings[right], rows.y[right])
             present = np.unique(rows.y[right])
             module.head.centers[present] = torch.from_numpy(means).to(
                 module.head.centers
             )
-        super()._keep(rows, plan)
+        super()._keep(rows, held_out, plan)
 
     def _logits(self, output):
         return -output.sqrt()

@@ -53,21 +53,75 @@ def resolve_device(device, fall_back=False):
     )
 
 
+def has_parameters_to_train(module):
+    """Whether any parameter of a module is open to training."""
+    return any(parameter.requires_grad for parameter in module.parameters())
+
+
+def check_something_to_train(encoder, name):
+    """Refuse an encoder without parameters to train, for an estimator of some name."""
+    if not has_parameters_to_train(encoder):
+        raise ValueError(
+            f"encoder must have parameters that can be trained for {name}, whose "
+            f"centers do not follow the samples, got {type(encoder).__name__} without "
+            "any. Add a layer, set requires_grad, or take DeepSVDD, which places "
+            "spheres without training."
+        )
+
+
+def has_channels_last(X):
+    """Whether samples look like images with channels behind height and width.
+
+    A last axis of 3 or 4 behind larger ones is one of colors. One of 1 may also be that
+    of long and narrow samples, and is one of gray values behind axes that are alike.
+    """
+    if X.ndim != 4:
+        return False
+    height, width, n_channels = X.shape[1:]
+    if min(height, width) <= 4:
+        return False
+    is_squarish = max(height, width) <= 4 * min(height, width)
+    return n_channels in (3, 4) or (n_channels == 1 and is_squarish)
+
+
+def moveaxis_hint(X):
+    """How to mend images with channels last, as the end of a message."""
+    if not has_channels_last(X):
+        return ""
+    return (
+        f" Samples of shape ({shape_of(X)}) look like images with channels last: "
+        "np.moveaxis(X, -1, 1) puts them first."
+    )
+
+
+def check_image_axes(X, make):
+    """Refuse images with channels last for an encoder that this package makes.
+
+    Other encoders may take images as they like.
+    """
+    is_own = (
+        not isinstance(make, nn.Module)
+        and getattr(make, "__module__", "").partition(".")[0] == "sk_hypersphere"
+    )
+    if is_own and has_channels_last(X):
+        raise ValueError(
+            "X must hold images of shape (n_samples, channels, height, width), got "
+            f"{X.shape}, which would be images of {X.shape[1]} channels and "
+            f"{X.shape[2]} x {X.shape[3]} pixels. Put channels first: "
+            "np.moveaxis(X, -1, 1)."
+        )
+
+
 def check_embedding(encoder, X, device, batch_size):
     """Size of the embedding, from a trial on the first row.
 
     Raises
     ------
     ValueError
-        If the encoder has nothing to train, cannot take the samples, writes into its
-        input, does not return rows of numbers, or normalizes batches of one row.
+        If the encoder cannot take the samples, writes into its input, does not return
+        rows of numbers, or normalizes batches of one row.
     """
     name = type(encoder).__name__
-    if not any(parameter.requires_grad for parameter in encoder.parameters()):
-        raise ValueError(
-            "encoder must have parameters that can be trained, got "
-            f"{name} without any. Add a layer, or set requires_grad."
-        )
     n_rows = min(len(X), batch_size)
     if n_rows == 1 and any(isinstance(m, nn.BatchNorm1d) for m in encoder.modules()):
         raise ValueError(
@@ -85,7 +139,7 @@ def check_embedding(encoder, X, device, batch_size):
         raise ValueError(
             f"encoder must take batches of shape (n_samples, {shape_of(X)}), but "
             f"{name} failed: {error}. Fit its first layer to the samples, or give a "
-            "class instead, which is built for them."
+            f"class instead, which is built for them.{moveaxis_hint(X)}"
         ) from error
     if x._version != version:
         raise ValueError(

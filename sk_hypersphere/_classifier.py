@@ -22,6 +22,7 @@ from sk_hypersphere._labels import (
     replace_where,
 )
 from sk_hypersphere._skorch import Schedule, auto_epochs
+from sk_hypersphere.modules import Hypersphere
 
 # Example anomalies in the labels of a plan; classes are 0..n_classes-1.
 OUTLIER = -1
@@ -59,21 +60,17 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
         "beta": [Interval(Real, 0, None, closed="left")],
         "outlier_label": [Interval(Real, None, None, closed="neither"), str, None],
         "reject": ["boolean"],
-        "calibration_fraction": [Interval(Real, 0, 1, closed="left")],
     }
 
-    def __init__(
-        self, *, alpha, beta, outlier_label, reject, calibration_fraction, **params
-    ):
+    def __init__(self, *, alpha, beta, outlier_label, reject, **params):
         super().__init__(**params)
         self.alpha = alpha
         self.beta = beta
         self.outlier_label = outlier_label
         self.reject = reject
-        self.calibration_fraction = calibration_fraction
 
     def _make_head(self, former):
-        """What is trained upon the encoder, given that of the last fit or None."""
+        """The head upon the encoder, given that of the last fit or None."""
         raise NotImplementedError
 
     def _make_loss(self, y):
@@ -118,7 +115,11 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
             )
         y = as_labels(y)
         check_consistent_length(X, y)
-        self._check_reject()
+        if self.reject and self.outlier_label is None:
+            raise ValueError(
+                "outlier_label must be set if reject=True, as what predict returns for "
+                "anomalies, got None. Set outlier_label=-1, or another label."
+            )
         is_outlier = is_label(y, self.outlier_label)
         if is_outlier.all():
             raise ValueError(
@@ -137,35 +138,29 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
         labels[~is_outlier] = codes
         return labels
 
-    def _check_reject(self):
-        if self.reject and self.outlier_label is None:
-            raise ValueError(
-                "outlier_label must be set if reject=True, as what predict returns for "
-                "anomalies, got None. Set outlier_label=-1, or another label."
-            )
+    def _known(self, X, y):
+        return y
 
-    def _plan(self, encoder, head, X, y, run):
-        held_out = self._hold_out(y, self.calibration_fraction, run)
-        epochs = auto_epochs(np.sum(y != OUTLIER) - len(held_out), self.batch_size)
+    def _plan(self, encoder, former, X, y, run):
+        n_trained = np.sum(y != OUTLIER) - len(run.held_out)
+        epochs = auto_epochs(n_trained, self.batch_size)
         return Plan(
-            head=self._make_head(head),
+            module=Hypersphere(
+                encoder, self._make_head(None if former is None else former.head)
+            ),
             loss=self._make_loss(y),
             schedule=Schedule(epochs, lr=1e-3, lowers=True),
             y=y,
             sampler=self._sampler(),
-            held_out=held_out,
         )
 
-    def _keep(self, rows, plan):
+    def _keep(self, rows, held_out, plan):
         self.centers_ = self.net_.module_.head.centers.numpy(force=True).copy()
-        self.calibration_indices_ = plan.held_out
-        scores = self._scores(rows.X)
-        calibrates = plan.held_out if len(plan.held_out) else rows.y != OUTLIER
-        # Of all quantiles, new samples are below this one as often as is asked for, on
-        # average, also if it is that of few.
-        self.offset_ = float(
-            np.quantile(scores[calibrates], self.contamination, method="weibull")
-        )
+        placing = held_out if len(held_out) else rows.y != OUTLIER
+        self._set_threshold(self._scores(rows.X)[placing], held_out)
+        # They hold until the next fit.
+        self._rejects_as = self.outlier_label if self.reject else None
+        self._uncounted_label = None if self.reject else self.outlier_label
 
     def _score(self, output):
         sq_radii = self.net_.module_.head.sq_radii
@@ -178,6 +173,10 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
     def _logits(self, output):
         """What probabilities are the softmax of, as in the loss, (m, k)."""
         return -self._distances_in(output)
+
+    def _logit_members(self):
+        """Those whose mean logits count in :mod:`sk_hypersphere.confidence`."""
+        return [self]
 
     def _of_samples(self, X, function):
         """A function of the output for samples, (n, k)."""
@@ -196,16 +195,14 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
         Returns
         -------
         y : ndarray of shape (n_samples,)
-            The class whose center is nearest; if `reject`, `outlier_label` for samples
-            that score below `offset_`.
+            The class whose center is nearest; if `reject` at `fit`, `outlier_label` for
+            samples that score below `offset_`.
         """
-        self._check_reject()
         sq_distances = self._of_samples(X, self._distances_in)
         y = self.classes_[sq_distances.argmin(axis=1)]
-        if not self.reject:
+        if self._rejects_as is None:
             return y
-        is_anomaly = self.detect(X) < 0
-        return replace_where(is_anomaly, y, self.outlier_label)
+        return replace_where(self.detect(X) < 0, y, self._rejects_as)
 
     def predict_proba(self, X):
         r"""Probabilities of the classes, given that a sample belongs to one.
@@ -287,7 +284,7 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
         return accuracy(
             y,
             self.predict(X),
-            outlier_label=None if self.reject else self.outlier_label,
+            outlier_label=self._uncounted_label,
             sample_weight=sample_weight,
         )
 
@@ -340,7 +337,7 @@ class BaseGeneralizedClassifier(BaseHypersphereClassifier):
             )
         return np.broadcast_to(values, n_classes).copy()
 
-    def _keep(self, rows, plan):
+    def _keep(self, rows, held_out, plan):
         radii = torch.from_numpy(self._per_class("radius"))
         self.net_.module_.head.sq_radii.copy_(radii.square())
-        super()._keep(rows, plan)
+        super()._keep(rows, held_out, plan)

@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from sk_hypersphere._checks import has_parameters_to_train
 from sk_hypersphere._pretrain import Pretraining
 from sk_hypersphere._semi_supervised import BaseSemiSupervisedDetector
 from sk_hypersphere._skorch import one_sphere_schedule
 from sk_hypersphere._spheres import (
     away_from_zero,
-    depths_in_only_sphere,
     mean_embedding,
     member_diagnostics,
     rounded_up,
@@ -20,7 +20,7 @@ from sk_hypersphere._spheres import (
     sq_radius,
 )
 from sk_hypersphere.losses import DeepSADLoss
-from sk_hypersphere.modules import Center, Centers
+from sk_hypersphere.modules import Center, Centers, Hypersphere
 
 
 class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
@@ -57,12 +57,12 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
         the larger of exactly two numbers: +1 and -1, 0 and 1, False and True all mean
         what they usually mean. Of the other samples, 0 and False say that nothing is
         known, all else that they are known to be normal. If some are, +1, and no
-        anomaly is known, set -1 here. A single label means no anomaly.
-        Texts need to be named here. In cross-validation of -1, 0 and +1 set -1: of a
-        fold without anomalies, +1 would be the larger. Bagging,
-        stacking and calibration want a classifier, which this is not.
-        Labels that do not fit are not used, and a warning says so. For
-        ``scoring="roc_auc"`` give +1 and -1: decisions are the higher the more normal.
+        anomaly is known, set -1 here. A single label means no anomaly. Texts need to be
+        named here. In cross-validation of -1, 0 and +1 set -1: of a fold without
+        anomalies, +1 would be the larger. Bagging, stacking and calibration want a
+        classifier, which this is not. Labels that do not fit are not used, and a
+        warning says so. For ``scoring="roc_auc"`` give +1 and -1: decisions are the
+        higher the more normal.
 
     outlier_ratio : float, default=1.0
         Example anomalies in a training batch over its other samples, above 0, rounded
@@ -75,14 +75,6 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
         images. It takes for granted that what is between two anomalies is one too, or
         is outnumbered there by normal samples.
 
-    calibration_fraction : float, default=0.1
-        Share of the samples not labelled as anomalies, rounded down, that is not
-        trained on but places `offset_` and the radius, in [0, 1), if there are example
-        anomalies. What was trained on scores higher than what is new: with 0, where
-        training samples place it, most new samples may fall outside. Of m samples held
-        out, 1 / (m + 1) of what is new is outside at least; of fewer than 10 none is
-        held out. `warm_start` holds the same samples out again.
-
     center : {"mean", "origin"}, default="mean"
         Where the center stands: at the mean of the embeddings before training, example
         anomalies aside, or at the origin.
@@ -92,9 +84,9 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
         coordinate at 0 could be met by zero weights, which is a way to collapse.
 
     nu : float, default=0.1
-        Fraction of the samples held out, or without any of the training samples, left
-        outside the sphere, in (0, 1]: the radius is the (1 - nu) quantile of their
-        distances. Example anomalies do not count.
+        Fraction of the samples that are trained on left outside the sphere, in (0, 1]:
+        the radius is the (1 - nu) quantile of their distances. Example anomalies do not
+        count.
 
     pretrain_epochs : int or "auto", default="auto"
         Epochs of training as an autoencoder before the center is placed. Example
@@ -108,19 +100,36 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
         and then falls.
 
     code_penalty : float, default=0.02
-        Price of large codes in the autoencoder, at least 0, relative to squared
-        errors in units of the data's span. Above 0, unit noise is added to the
-        codes, so that distances between them mean something; 0 is a plain
-        autoencoder.
+        Price of large codes in the autoencoder, at least 0, relative to squared errors
+        in units of the data's span. Above 0, unit noise is added to the codes, so that
+        distances between them mean something; 0 is a plain autoencoder.
 
     decoder : nn.Module, default=None
         From embeddings to samples, for the autoencoder; a copy is trained. None is the
         decoder that the encoders of this package bring.
 
-    contamination : float or "auto", default="auto"
+    contamination : {"auto", "boundary"} or float, default="auto"
+        How the threshold `offset_` is placed. "auto" keeps the promise of
+        `false_alarm_rate` on new normal samples. A number in (0, 0.5] is the fraction
+        of the training samples, those labelled as anomalies aside, that `predict` calls
+        anomalies; more of the new ones fall below, because all samples are trained on.
+        "boundary" is the surface of the sphere, a score of 0, which leaves `nu` of the
+        training samples outside.
+
+    false_alarm_rate : float, default=0.05
         Fraction of new normal samples that `predict` is expected to call anomalies, in
-        (0, 0.5], judged by the samples held out; without any, by the training samples.
-        It moves `offset_` only. "auto" is the surface of the sphere.
+        (0, 0.5], if `contamination` is "auto". It takes 1 / false_alarm_rate - 1
+        samples held out at least; a
+        :class:`~sk_hypersphere.exceptions.CalibrationWarning` says so where they are
+        fewer.
+
+    calibration_fraction : float or "auto", default="auto"
+        Share of the samples, those labelled as anomalies aside, that is not trained on
+        but places `offset_`, in (0, 1), if `contamination` is "auto". "auto" is a
+        fifth, but 200 samples at least and 2,000 at most; the 200 may be a third of
+        all, or a half where `false_alarm_rate` needs so many. Anomalies that are hidden
+        among them lower the threshold, and with it the false alarms. `warm_start` holds
+        the same samples out again.
 
     encoder : nn.Module, class, callable or None, default=None
         Maps a batch of samples to embeddings, (n_samples, n_components). A module is
@@ -161,8 +170,7 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
         Parameters of the skorch net that replace ours; each is also ``net__NAME``.
         ``set_params(net__train_split=ValidSplit(5, stratified=True))`` keeps both kinds
         of samples in the part that early stopping looks at, in their own proportion.
-        Another
-        ``iterator_train`` makes its own batches, without `outlier_ratio` and
+        Another ``iterator_train`` makes its own batches, without `outlier_ratio` and
         `mix_anomalies`.
 
     callbacks : list of skorch callbacks, default=None
@@ -196,6 +204,9 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
     calibration_indices_ : ndarray of shape (n_calibration_samples,)
         Which of the samples given to `fit` were held out to place the threshold.
 
+    calibration_scores_ : ndarray of shape (n_calibration_samples,)
+        Their scores, sorted.
+
     net_ : skorch.NeuralNet
         The fitted net; ``net_.history`` has the loss of each epoch.
 
@@ -203,11 +214,12 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
         Epochs of training, without pre-training.
 
     diagnostics_ : dict
+        "n_trained_parameters", 0 where the encoder has nothing to train;
         "initial_embedding_variance" and "embedding_variance", before and after
         training, in squared units; "collapsed_components", the share of components
         whose variance fell to a millionth; "n_example_anomalies", how many samples were
-        taken for such; "n_distinct_scores" of the training samples; and,
-        of those that are not example anomalies, "mean_sq_distance" to the center and
+        taken for such; "n_distinct_scores" of the training samples; and, of those that
+        are not example anomalies, "mean_sq_distance" to the center and
         "distance_spread", the standard deviation of the distances over their mean.
 
     input_shape_ : tuple of int
@@ -258,7 +270,6 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
         anomaly_label=None,
         outlier_ratio=1.0,
         mix_anomalies="auto",
-        calibration_fraction=0.1,
         center="mean",
         center_epsilon=0.1,
         nu=0.1,
@@ -267,6 +278,8 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
         code_penalty=0.02,
         decoder=None,
         contamination="auto",
+        false_alarm_rate=0.05,
+        calibration_fraction="auto",
         encoder=None,
         n_components="auto",
         max_epochs="auto",
@@ -285,8 +298,9 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
             anomaly_label=anomaly_label,
             outlier_ratio=outlier_ratio,
             mix_anomalies=mix_anomalies,
-            calibration_fraction=calibration_fraction,
             contamination=contamination,
+            false_alarm_rate=false_alarm_rate,
+            calibration_fraction=calibration_fraction,
             encoder=encoder,
             n_components=n_components,
             max_epochs=max_epochs,
@@ -311,56 +325,54 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
         self.code_penalty = code_penalty
         self.decoder = decoder
 
-    def _plan(self, encoder, head, X, y, run):
+    def _plan(self, encoder, former, X, y, run):
         is_anomaly = y < 0
-        held_out = self._draw_calibration(y, run)
         # Example anomalies say more of what counts than a reconstruction does.
         pretrain_epochs = self._pretrain_epochs(encoder, not is_anomaly.any())
-        if head is not None:
-            center = head.centers[0]
+        if former is not None:
+            center = former.head.centers[0]
         else:
             if pretrain_epochs:
-                skipped = np.union1d(np.flatnonzero(is_anomaly), held_out)
+                skipped = np.flatnonzero(is_anomaly)
                 self._pretrain(encoder, X, run, pretrain_epochs, skipped)
             center = self._place_center(encoder, X, ~is_anomaly, run)
-        # What is not pushed need not be told from the center.
+        # Samples that are not pushed need no direction in which to leave the center.
         head = Center(center) if is_anomaly.any() else Centers(center[None])
         return self._make_plan(
             X,
             y,
-            head,
+            Hypersphere(encoder, head),
             DeepSADLoss(self.eta, self.epsilon),
-            held_out,
+            run,
             without_anomalies=one_sphere_schedule(
-                len(X), self.batch_size, pretrain_epochs
+                len(X) - len(run.held_out), self.batch_size, pretrain_epochs
             ),
         )
 
-    def _place_center(self, encoder, X, counted, run):
+    def _place_center(self, encoder, X, is_normal, run):
         """Where the center stands, float32 (p,)."""
         if self.center == "origin":
             return torch.zeros(self._n_features_out)
-        mean = mean_embedding(encoder, X, run.device, counted)
-        center = away_from_zero(mean, self.center_epsilon)
+        is_counted = is_normal.copy()
+        is_counted[run.held_out] = False
+        center = mean_embedding(encoder, X, run.device, is_counted)
+        if has_parameters_to_train(encoder):  # which could move samples to 0
+            center = away_from_zero(center, self.center_epsilon)
         return torch.from_numpy(center.astype(np.float32))
 
-    def _keep(self, rows, plan):
+    def _keep(self, rows, held_out, plan):
         module, device = self._module()
         sq_distances = sq_distances_to_only_center(module, rows.X, device)
-        sq_distances = sq_distances.astype(np.float64)
-        chosen, method = self._calibrating(plan)
-        sq_radii = np.full(1, sq_radius(sq_distances[chosen], self.nu, method))
+        is_trained = plan.y >= 0
+        is_trained[held_out] = False
+        sq_radii = np.full(1, sq_radius(sq_distances[is_trained], self.nu))
         set_sq_radii(module, rounded_up(sq_radii))
 
         self.centers_ = module.head.centers.numpy(force=True).copy()
         self.radii_ = np.sqrt(sq_radii)
-        self.diagnostics_ |= member_diagnostics(sq_distances[plan.y >= 0])
-        super()._keep(rows, plan, depths_in_only_sphere(module, sq_distances))
+        self.diagnostics_ |= member_diagnostics(sq_distances[is_trained])
+        scores = module.head.sq_radii.item() - sq_distances
+        self._keep_threshold(plan, held_out, scores, boundary=0.0)
 
     def _scores(self, X):
-        module, device = self._module()
-        sq_distances = sq_distances_to_only_center(module, X, device)
-        return depths_in_only_sphere(module, sq_distances)
-
-    def _auto_offset(self, scores, method):
-        return 0.0
+        return self._over_batches(lambda module, x: module.depths(x), X)

@@ -16,6 +16,7 @@ from sklearn.utils.validation import (
 
 from sk_hypersphere._base import BaseHypersphereDetector, Plan
 from sk_hypersphere._batches import map_batches
+from sk_hypersphere._checks import has_parameters_to_train
 from sk_hypersphere._clustering import find_groups
 from sk_hypersphere._finch import FINCH
 from sk_hypersphere._pretrain import Pretraining
@@ -24,7 +25,6 @@ from sk_hypersphere._spheres import (
     away_from_zero,
     cluster_means,
     cluster_sq_radii,
-    depths_in_only_sphere,
     mean_embedding,
     member_diagnostics,
     member_sq_distances,
@@ -35,8 +35,12 @@ from sk_hypersphere._spheres import (
     sq_radius,
     update_radii,
 )
+from sk_hypersphere._threshold import WITH_BOUNDARY
 from sk_hypersphere.losses import OneClassLoss, SoftBoundaryLoss
-from sk_hypersphere.modules import Centers
+from sk_hypersphere.modules import Centers, Hypersphere
+
+# The group of rows that have no part in the centers.
+NOWHERE = -1
 
 
 class DeepSVDD(Pretraining, BaseHypersphereDetector):
@@ -66,8 +70,9 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
         sphere its own radius.
 
     nu : float, default=0.1
-        Fraction of the training samples left outside their sphere, in (0, 1]: every
-        radius is the (1 - nu) quantile of distances.
+        Fraction of the samples that are trained on left outside their sphere, in (0,
+        1]: every radius is the (1 - nu) quantile of distances. It places `offset_` only
+        where `contamination` is "boundary".
 
     multi_radius : bool, default=False
         If True, the embeddings of the training samples are clustered, and every
@@ -77,10 +82,10 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
         Clusters the embeddings if `multi_radius`; a clone is fitted. None is
         ``FINCH(metric="euclidean", partition=0)``, its finest partition: many small
         spheres follow the data best. Its time grows with the square of the number of
-        samples; beyond some 100,000, quicker choices are
-        ``FINCH(metric="euclidean", partition=0, neighbors="approximate")``, which needs
-        pynndescent, and ``MiniBatchKMeans(1000)``. Samples labelled -1, noise, belong
-        to the nearest of the other clusters.
+        samples; beyond some 100,000, quicker choices are ``FINCH(metric="euclidean",
+        partition=0, neighbors="approximate")``, which needs pynndescent, and
+        ``MiniBatchKMeans(1000)``. Samples labelled -1, noise, belong to the nearest of
+        the other clusters.
 
     score_rule : {"sphere", "nearest"}, default="sphere"
         "sphere" is the score above. "nearest" compares with the sphere of the nearest
@@ -96,10 +101,9 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
         and then falls.
 
     code_penalty : float, default=0.02
-        Price of large codes in the autoencoder, at least 0, relative to squared
-        errors in units of the data's span. Above 0, unit noise is added to the
-        codes, so that distances between them mean something; 0 is a plain
-        autoencoder.
+        Price of large codes in the autoencoder, at least 0, relative to squared errors
+        in units of the data's span. Above 0, unit noise is added to the codes, so that
+        distances between them mean something; 0 is a plain autoencoder.
 
     decoder : nn.Module, default=None
         From embeddings to samples, for the autoencoder; a copy is trained. None is the
@@ -114,9 +118,25 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
         Least magnitude of the coordinates of a center, at least 0. A coordinate at 0
         could be met by zero weights, which is a way to collapse.
 
-    contamination : float or "auto", default="auto"
-        Fraction of the training samples that `predict` calls anomalies, in
-        (0, 0.5]. It moves `offset_` only. "auto" is the surface of the spheres.
+    contamination : {"auto", "boundary"} or float, default="auto"
+        How the threshold `offset_` is placed. "auto" keeps the promise of
+        `false_alarm_rate` on new normal samples. A number in (0, 0.5] is the fraction
+        of the training samples that `predict` calls anomalies; more of the new ones
+        fall below, because all samples are trained on. "boundary" is the surface of the
+        spheres, a score of 0, which leaves `nu` of the training samples outside.
+
+    false_alarm_rate : float, default=0.05
+        Fraction of new normal samples that `predict` is expected to call anomalies, in
+        (0, 0.5], if `contamination` is "auto". It takes 1 / false_alarm_rate - 1
+        samples held out at least; a
+        :class:`~sk_hypersphere.exceptions.CalibrationWarning` says so where they are
+        fewer.
+
+    calibration_fraction : float or "auto", default="auto"
+        Share of the samples that is not trained on but places `offset_`, in (0, 1), if
+        `contamination` is "auto". "auto" is a fifth, but 200 samples at least and 2,000
+        at most; the 200 may be a third of all, or a half where `false_alarm_rate` needs
+        so many. `warm_start` holds the same samples out again.
 
     encoder : nn.Module, class, callable or None, default=None
         Maps a batch of samples to embeddings, (n_samples, n_components). A module is
@@ -188,13 +208,20 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
         the cluster's size: a quantile of few distances means little.
 
     labels_ : ndarray of shape (n_samples,)
-        Sphere of each training sample, in 0..n_centers-1.
+        Sphere of each sample given to `fit`, in 0..n_centers-1. Samples held out are
+        in the sphere whose center is nearest when they are placed.
 
     cluster_sizes_ : ndarray of shape (n_centers,)
-        Number of training samples of each sphere.
+        Number of samples of each sphere that are trained on.
 
     offset_ : float
         Threshold: ``decision_function = score_samples - offset_``.
+
+    calibration_indices_ : ndarray of shape (n_calibration_samples,)
+        Which of the samples given to `fit` were held out to place the threshold.
+
+    calibration_scores_ : ndarray of shape (n_calibration_samples,)
+        Their scores, sorted.
 
     net_ : skorch.NeuralNet
         The fitted net; ``net_.history`` has the loss of each epoch.
@@ -203,11 +230,12 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
         Epochs of training, without pre-training.
 
     diagnostics_ : dict
+        "n_trained_parameters", 0 where the encoder has nothing to train;
         "initial_embedding_variance" and "embedding_variance", before and after
         training, in squared units; "collapsed_components", the share of components
-        whose variance fell to a millionth; of the training samples,
-        "mean_sq_distance" to their centers, "distance_spread", the standard
-        deviation of the distances over their mean, and "n_distinct_scores".
+        whose variance fell to a millionth; of the training samples, "mean_sq_distance"
+        to their centers, "distance_spread", the standard deviation of the distances
+        over their mean, and "n_distinct_scores".
 
     input_shape_ : tuple of int
         Shape of one sample.
@@ -248,6 +276,7 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
         "score_rule": [StrOptions({"sphere", "nearest"})],
         "warm_up_epochs": [Interval(Integral, 0, None, closed="left")],
         "center_epsilon": [Interval(Real, 0, None, closed="left")],
+        "contamination": WITH_BOUNDARY,
     }
 
     def __init__(
@@ -265,6 +294,8 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
         warm_up_epochs=10,
         center_epsilon=0.1,
         contamination="auto",
+        false_alarm_rate=0.05,
+        calibration_fraction="auto",
         encoder=None,
         n_components="auto",
         max_epochs="auto",
@@ -281,6 +312,8 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
     ):
         super().__init__(
             contamination=contamination,
+            false_alarm_rate=false_alarm_rate,
+            calibration_fraction=calibration_fraction,
             encoder=encoder,
             n_components=n_components,
             max_epochs=max_epochs,
@@ -317,8 +350,8 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
                 (n_samples, channels, height, width)
             Training samples: float, or uint8, which is cast to float batch by batch.
 
-        y : Ignored
-            Not used, present for API consistency.
+        y : None
+            Ignored.
 
         cluster_labels : array-like of shape (n_samples,), default=None
             Groups of the training samples, of any type, instead of those that
@@ -326,7 +359,8 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
 
         Returns
         -------
-        self : DeepSVDD
+        self : object
+            The fitted detector.
 
         Raises
         ------
@@ -335,27 +369,29 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
         """
         return self._fit(X, cluster_labels=cluster_labels)
 
-    def _plan(self, encoder, head, X, y, run):
+    def _plan(self, encoder, former, X, y, run):
         pretrain_epochs = self._pretrain_epochs(encoder)
-        if head is not None:
-            labels = nearest_center(encoder, head, X, run.device)
+        if former is not None:
+            module, labels = former, nearest_center(former, X, run.device)
         else:
             if pretrain_epochs:
                 self._pretrain(encoder, X, run, pretrain_epochs)
             centers, labels = self._place_centers(encoder, X, y, run)
-            centers = away_from_zero(centers, self.center_epsilon)
-            head = Centers(torch.from_numpy(centers.astype(np.float32)))
+            if has_parameters_to_train(encoder):  # which could move samples to 0
+                centers = away_from_zero(centers, self.center_epsilon)
+            centers = torch.from_numpy(centers.astype(np.float32))
+            module = Hypersphere(encoder, Centers(centers))
 
         if self.objective == "soft-boundary":
-            loss = SoftBoundaryLoss(head.n_outputs, self.nu)
+            loss = SoftBoundaryLoss(module.head.n_outputs, self.nu)
             update = partial(update_radii, nu=self.nu)
             callbacks = [AfterEpoch(update, self.warm_up_epochs)]
         else:
             loss, callbacks = OneClassLoss(), []
         return Plan(
-            head=head,
+            module=module,
             loss=loss,
-            schedule=self._schedule(len(X), pretrain_epochs),
+            schedule=self._schedule(len(X) - len(run.held_out), pretrain_epochs),
             y=labels,
             callbacks=callbacks,
         )
@@ -365,17 +401,29 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
             return Schedule(1, lr=1e-5)  # the spheres are in place: it moves little
         return one_sphere_schedule(n_samples, self.batch_size, pretrain_epochs)
 
+    def _known(self, X, y):
+        return super()._known(X, y) if y is None else y
+
     def _place_centers(self, encoder, X, groups, run):
-        """Means of the embeddings, (k, p), and the cluster of each row, (n,)."""
+        """Means of the embeddings, (k, p), and the cluster of each row, (n,).
+
+        Rows held out have no part in the means.
+        """
+        is_placed = np.ones(len(X), dtype=bool)
+        is_placed[run.held_out] = False
         if not self.multi_radius:
-            mean = mean_embedding(encoder, X, run.device)
+            mean = mean_embedding(encoder, X, run.device, is_placed)
             return mean[None], np.zeros(len(X), dtype=np.int64)
         embeddings = map_batches(encoder.eval(), X, run.device)
         if groups is None:
             clusterer = self.clusterer
             if clusterer is None:
                 clusterer = FINCH(metric="euclidean", partition=0)
-            _, groups = find_groups(clusterer, embeddings, run.random_state)
+            groups = np.full(len(X), NOWHERE)
+            placed = embeddings[is_placed] if len(run.held_out) else embeddings
+            _, groups[is_placed] = find_groups(clusterer, placed, run.random_state)
+        elif len(run.held_out):
+            groups = np.where(is_placed, groups, NOWHERE)
         return cluster_means(embeddings, groups)
 
     def _check_y(self, X, y, cluster_labels=None):
@@ -397,46 +445,42 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
             return self._auto("n_components", make.many_centers_n_components)
         return super()._embedding_size(make)
 
-    def _keep(self, rows, plan):
+    def _keep(self, rows, held_out, plan):
         module, device = self._module()
         n_centers = module.head.n_outputs
-        if n_centers == 1:  # as they are scored, to the last bit
-            sq_distances = sq_distances_to_only_center(module, rows.X, device)
-            sq_distances = sq_distances.astype(np.float64)
+        self._scored_by = self.score_rule  # until the next fit
+        if n_centers == 1:
             labels = rows.y
+            sq_distances = sq_distances_to_only_center(module, rows.X, device)
         else:
             sq_distances, labels = member_sq_distances(module, rows)
+        of_trained = np.delete(sq_distances, held_out)
+        trained_labels = np.delete(labels, held_out)
         if self.objective == "soft-boundary":
-            sq_radii = cluster_sq_radii(sq_distances, labels, n_centers, self.nu)
+            sq_radii = cluster_sq_radii(of_trained, trained_labels, n_centers, self.nu)
         else:
-            sq_radii = np.full(n_centers, sq_radius(sq_distances, self.nu))
+            sq_radii = np.full(n_centers, sq_radius(of_trained, self.nu))
         set_sq_radii(module, rounded_up(sq_radii))
 
         self.centers_ = module.head.centers.numpy(force=True).copy()
         self.radii_ = np.sqrt(sq_radii)
         self.labels_ = labels
-        self.cluster_sizes_ = np.bincount(labels, minlength=n_centers)
+        self.cluster_sizes_ = np.bincount(trained_labels, minlength=n_centers)
         if n_centers == 1:
-            scores = depths_in_only_sphere(module, sq_distances)
+            scores = module.head.sq_radii.item() - sq_distances
         else:  # other spheres than the own may be nearer
             scores = self._scores(rows.X)
-        self._set_offset(scores)
-        self.diagnostics_ |= member_diagnostics(sq_distances)
+        placing = held_out if len(held_out) else slice(None)
+        self._set_threshold(scores[placing], held_out, boundary=0.0)
+        self.diagnostics_ |= member_diagnostics(of_trained)
         self.diagnostics_["n_distinct_scores"] = len(np.unique(scores))
 
     def _scores(self, X):
-        module, device = self._module()
-        if module.head.n_outputs > 1:
-            return super()._scores(X)
-        sq_distances = sq_distances_to_only_center(module, X, device)
-        return depths_in_only_sphere(module, sq_distances)
+        if self._scored_by == "sphere":
+            return self._over_batches(lambda module, x: module.depths(x), X)
+        return super()._scores(X)
 
     def _score(self, output):
         sq_radii = self.net_.module_.head.sq_radii
-        if self.score_rule == "sphere":
-            return (sq_radii - output).amax(dim=1)  # (m, k) -> (m,)
         sq_distances, nearest = output.min(dim=1)  # (m, k) -> (m,), (m,)
         return sq_radii[nearest] - sq_distances
-
-    def _auto_offset(self, scores, method):
-        return 0.0

@@ -102,17 +102,27 @@ class EIDNEmbedder(BaseExampleDetector):
         taken for a detector. Bagging, stacking and calibration want a classifier, which
         this is not.
 
-    calibration_fraction : float, default=0.1
-        Share of the normal samples, rounded down, that is not trained on but places
-        `offset_`, in [0, 1). What was trained on scores higher than what is new: with
-        0, where training samples place it, most new samples may fall outside. Of fewer
-        than 10 none is held out. `warm_start` holds the same samples out again.
+    contamination : {"auto", "boundary"} or float, default="auto"
+        How the threshold `offset_` is placed. "auto" keeps the promise of
+        `false_alarm_rate` on new normal samples. A number in (0, 0.5] is the fraction
+        of the normal training samples that `predict` calls anomalies; more of the new
+        ones fall below, because all samples are trained on. "boundary" is half way from
+        the origin to the ones.
 
-    contamination : float or "auto", default="auto"
+    false_alarm_rate : float, default=0.05
         Fraction of new normal samples that `predict` is expected to call anomalies, in
-        (0, 0.5], judged by the samples held out. It moves `offset_` only. "auto" is
-        half way from the origin to the ones, or as 0.1 where that would leave more
-        outside.
+        (0, 0.5], if `contamination` is "auto". It takes 1 / false_alarm_rate - 1
+        samples held out at least; a
+        :class:`~sk_hypersphere.exceptions.CalibrationWarning` says so where they are
+        fewer.
+
+    calibration_fraction : float or "auto", default="auto"
+        Share of the normal samples that is not trained on but places `offset_`, in
+        (0, 1), if `contamination` is "auto". "auto" is a fifth, but 200 samples at
+        least and 2,000 at most; the 200 may be a third of all, or a half where
+        `false_alarm_rate` needs so many. Anomalies that are hidden among them lower the
+        threshold, and with it the false alarms. `warm_start` holds the same samples out
+        again.
 
     encoder : nn.Module, class, callable or None, default=None
         Maps a batch of samples to embeddings, (n_samples, n_components). A module is
@@ -175,6 +185,9 @@ class EIDNEmbedder(BaseExampleDetector):
     calibration_indices_ : ndarray of shape (n_calibration_samples,)
         Which of the samples given to `fit` were held out to place the threshold.
 
+    calibration_scores_ : ndarray of shape (n_calibration_samples,)
+        Their scores, sorted.
+
     net_ : skorch.NeuralNet
         The fitted net; ``net_.history`` has the loss of each epoch.
 
@@ -182,6 +195,7 @@ class EIDNEmbedder(BaseExampleDetector):
         Epochs of training.
 
     diagnostics_ : dict
+        "n_trained_parameters", 0 where the encoder has nothing to train;
         "initial_embedding_variance" and "embedding_variance", before and after
         training, in squared units; "collapsed_components", the share of components
         whose variance fell to a millionth; "n_example_anomalies", how many samples were
@@ -244,8 +258,9 @@ class EIDNEmbedder(BaseExampleDetector):
         scorer="projection",
         augment=None,
         anomaly_label=None,
-        calibration_fraction=0.1,
         contamination="auto",
+        false_alarm_rate=0.05,
+        calibration_fraction="auto",
         encoder=None,
         max_epochs="auto",
         batch_size=64,
@@ -261,8 +276,9 @@ class EIDNEmbedder(BaseExampleDetector):
     ):
         super().__init__(
             anomaly_label=anomaly_label,
-            calibration_fraction=calibration_fraction,
             contamination=contamination,
+            false_alarm_rate=false_alarm_rate,
+            calibration_fraction=calibration_fraction,
             encoder=encoder,
             n_components=n_components,
             max_epochs=max_epochs,
@@ -321,22 +337,21 @@ class EIDNEmbedder(BaseExampleDetector):
         check_consistent_length(X, y)
         return binary_labels(y, self.anomaly_label, required=True)
 
-    def _plan(self, encoder, head, X, y, run):
-        held_out = self._draw_calibration(y, run)
+    def _plan(self, encoder, former, X, y, run):
         kind = "rows" if X.ndim == 2 else "images"
         n_steps = self.steps_per_epoch
         if n_steps is None:
-            n_batches = ceil((len(X) - len(held_out)) / (2 * self.batch_size))
+            n_batches = ceil((len(X) - len(run.held_out)) / (2 * self.batch_size))
             n_steps = min(n_batches, MOST_STEPS_PER_EPOCH[kind])
+        make_module = with_augment(self.augment)
         return Plan(
-            head=OriginAndOnes(self._n_features_out),
+            module=make_module(encoder, OriginAndOnes(self._n_features_out)),
             loss=EIDNLoss(self._auto("margin", self._n_features_out), self.triplets),
             schedule=self._schedule(kind, np.sum(y < 0), n_steps),
             y=y,
             sampler=partial(random_triplets, n_steps=n_steps),
             valid_sampler=paired_triplets,
-            held_out=held_out,
-            make_module=with_augment(self.augment),
+            moves_encoder=True,
         )
 
     def _schedule(self, kind, n_anomalies, n_steps):
@@ -346,10 +361,11 @@ class EIDNEmbedder(BaseExampleDetector):
         n_epochs = ceil(total / n_steps)
         return Schedule(n_epochs, LEARNING_RATES[kind], lowers=True)
 
-    def _keep(self, rows, plan):
-        self.centers_ = plan.head.centers.numpy(force=True).copy()
-        self._scored_by = self.scorer  # that which offset_ belongs to
-        super()._keep(rows, plan)
+    def _keep(self, rows, held_out, plan):
+        self.centers_ = plan.module.head.centers.numpy(force=True).copy()
+        self._scored_by = self.scorer  # until the next fit
+        boundary = -sqrt(self._n_features_out) / 2
+        self._keep_threshold(plan, held_out, self._scores(rows.X), boundary)
 
     def _scores(self, X):
         # Not from squared distances: far out, their difference has no digits left.
@@ -357,9 +373,6 @@ class EIDNEmbedder(BaseExampleDetector):
         if self._scored_by == "norm":
             return -np.linalg.norm(Z, axis=1)
         return -Z.sum(axis=1) / sqrt(Z.shape[1])
-
-    def _auto_offset(self, scores, method):
-        return self._at_most(-sqrt(self._n_features_out) / 2, scores, method)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

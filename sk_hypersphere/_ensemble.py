@@ -9,6 +9,7 @@ from sklearn.base import (
     BaseEstimator,
     MetaEstimatorMixin,
     _fit_context,
+    clone,
     is_classifier,
     is_outlier_detector,
 )
@@ -27,12 +28,14 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from sk_hypersphere._arrays import as_array
 from sk_hypersphere._batches import evenly_spaced
 from sk_hypersphere._checks import unchanged_on_error
-from sk_hypersphere._labels import accuracy, replace_where
+from sk_hypersphere._labels import accuracy, known_labels, replace_where
 from sk_hypersphere._random import clone_with_seeds, make_seed
 from sk_hypersphere._side_by_side import can_share_a_loop, train_side_by_side
 from sk_hypersphere._skorch import progress_bar
+from sk_hypersphere._threshold import Thresholded, rule_of
 
 # The spread of a member's scores is an order of magnitude, for which these are enough.
 MOST_SCALING = 10_000
@@ -40,10 +43,10 @@ MOST_SCALING = 10_000
 
 def _wraps(is_kind):
     """Make a method available where what is wrapped is of a kind."""
-    return available_if(lambda ensemble: is_kind(ensemble.estimator))
+    return available_if(lambda ensemble: is_kind(ensemble._member()))
 
 
-class HypersphereEnsemble(MetaEstimatorMixin, BaseEstimator):
+class HypersphereEnsemble(Thresholded, MetaEstimatorMixin, BaseEstimator):
     r"""Members that differ by their seeds, and the mean of their scores.
 
     A network ends where its random start and its random batches lead it; the mean of
@@ -57,6 +60,11 @@ class HypersphereEnsemble(MetaEstimatorMixin, BaseEstimator):
     `offset_` and :math:`q_m` the interquartile range of its scores of the training
     samples: members are on one scale, on which 0 is their threshold. The score is lower
     the more abnormal, as theirs.
+
+    The threshold of the mean is placed as that of a single estimator: the parameters
+    `contamination` and `calibration_fraction` of `estimator` say how, where it has
+    them. What is held out, is so for all members, which are fitted without a
+    calibration of their own.
 
     Members with an MLP are trained in one loop, as a single module with the weights of
     all, which takes a fraction of the time: a step on a small batch is mostly the cost
@@ -73,6 +81,12 @@ class HypersphereEnsemble(MetaEstimatorMixin, BaseEstimator):
 
     n_members : int, default=10
         Number of copies, at least 1.
+
+    false_alarm_rate : float, default=None
+        Fraction of new normal samples that are expected below the threshold, in (0,
+        0.5]. None is that of `estimator`, or 0.05 where it has none. It counts where
+        the `contamination` of `estimator` is "auto", as it is by default and for
+        estimators of other packages.
 
     bootstrap : bool, default=False
         If True, each member learns from as many samples as there are, drawn with
@@ -99,8 +113,14 @@ class HypersphereEnsemble(MetaEstimatorMixin, BaseEstimator):
         scores are alike, and 1 if all are.
 
     offset_ : float
-        Threshold: 0. What lies below is outside for the members on average: about as
-        many as the `contamination` of `estimator` says.
+        Threshold: ``decision_function = score_samples - offset_``. It is 0 where the
+        `contamination` of `estimator` is "boundary".
+
+    calibration_indices_ : ndarray of shape (n_calibration_samples,)
+        Which of the samples given to `fit` were held out to place the threshold.
+
+    calibration_scores_ : ndarray of shape (n_calibration_samples,)
+        Their scores, sorted.
 
     classes_ : ndarray of shape (n_classes,)
         The classes, of a classifier.
@@ -131,6 +151,10 @@ class HypersphereEnsemble(MetaEstimatorMixin, BaseEstimator):
     _parameter_constraints: dict = {
         "estimator": [HasMethods(["fit", "score_samples"])],
         "n_members": [Interval(Integral, 1, None, closed="left")],
+        "false_alarm_rate": [
+            *Thresholded._parameter_constraints["false_alarm_rate"],
+            None,
+        ],
         "bootstrap": ["boolean"],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
@@ -141,12 +165,14 @@ class HypersphereEnsemble(MetaEstimatorMixin, BaseEstimator):
         estimator,
         n_members=10,
         *,
+        false_alarm_rate=None,
         bootstrap=False,
         n_jobs=None,
         random_state=None,
     ):
         self.estimator = estimator
         self.n_members = n_members
+        self.false_alarm_rate = false_alarm_rate
         self.bootstrap = bootstrap
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -170,7 +196,8 @@ class HypersphereEnsemble(MetaEstimatorMixin, BaseEstimator):
 
         Returns
         -------
-        self : HypersphereEnsemble
+        self : object
+            The fitted ensemble.
 
         Raises
         ------
@@ -181,23 +208,52 @@ class HypersphereEnsemble(MetaEstimatorMixin, BaseEstimator):
             If the fitted estimator has no `offset_`.
         """
         with unchanged_on_error(self):
-            X, y = indexable(self._validate(X, reset=True), y)
+            X, y = indexable(self._validate(X, reset=True), as_array(y))
             if get_config()["enable_metadata_routing"]:
                 fit_params = process_routing(self, "fit", **fit_params).estimator.fit
             random_state = np.random.RandomState(make_seed(self.random_state))
+            groups = fit_params.get("cluster_labels")
+            known = known_labels(self.estimator, X, y, groups)
+            held_out = self._threshold_rule().draw(known, random_state)
+            estimator = self._without_calibration()
             members = [
-                clone_with_seeds(self.estimator, random_state, overwrite=True)
+                clone_with_seeds(estimator, random_state, overwrite=True)
                 for _ in range(self.n_members)
             ]
-            draws = [self._draw(X, y, random_state) for _ in members]
-            self.estimators_ = self._fit_members(members, draws, X, y, fit_params)
-            self._set_scales(X)
+            left = np.delete(np.arange(len(X)), held_out) if len(held_out) else None
+            training = _drawn(left, X, y, fit_params)
+            draws = [self._draw(*training[:2], random_state) for _ in members]
+            self.estimators_ = self._fit_members(members, draws, *training)
+            self._set_scales(training[0])
+            placing = held_out if len(held_out) else np.flatnonzero(known >= 0)
+            scores = self._scores_on_one_scale(X[placing]).mean(axis=0)
+            self._set_threshold(scores, held_out, boundary=0.0)
         return self
+
+    def _threshold_rule(self):
+        rule = rule_of(self.estimator)
+        if self.false_alarm_rate is not None:
+            rule = rule._replace(false_alarm_rate=self.false_alarm_rate)
+        return rule
+
+    def _without_calibration(self):
+        """The estimator, or one like it that holds no samples out."""
+        params = self.estimator.get_params()
+        calibrating = [
+            name.replace("calibration_fraction", "contamination")
+            for name in params
+            if name.split("__")[-1] == "calibration_fraction"
+            and params[name.replace("calibration_fraction", "contamination")] == "auto"
+        ]
+        if not calibrating:
+            return self.estimator
+        share = self._threshold_rule().false_alarm_rate
+        return clone(self.estimator).set_params(**dict.fromkeys(calibrating, share))
 
     def _validate(self, X, *, reset):
         return validate_data(
             self,
-            X,
+            as_array(X),
             dtype=[np.float32, np.uint8],
             allow_nd=True,
             ensure_all_finite=False,  # the members look
@@ -264,12 +320,14 @@ class HypersphereEnsemble(MetaEstimatorMixin, BaseEstimator):
             )
         scores = [member.score_samples(chosen) for member in self.estimators_]
         self.scales_ = np.array([_spread(values) for values in scores])
-        self.offset_ = 0.0
 
     def _member_scores(self, X):
         """Scores of the members on one scale, (n_members, n)."""
         check_is_fitted(self)
-        X = self._validate(X, reset=False)
+        return self._scores_on_one_scale(self._validate(X, reset=False))
+
+    def _scores_on_one_scale(self, X):
+        """The same for a valid `X`."""
         return np.stack(
             [
                 (member.score_samples(X) - member.offset_) / scale
@@ -326,7 +384,7 @@ class HypersphereEnsemble(MetaEstimatorMixin, BaseEstimator):
             Of detectors, ``score_samples(X) - offset_``, below 0 for anomalies; of
             classifiers, the mean of the members' decisions.
         """
-        if not is_classifier(self.estimator):
+        if not is_classifier(self._member()):
             return self.score_samples(X) - self.offset_
         check_is_fitted(self)
         X = self._validate(X, reset=False)
@@ -349,17 +407,15 @@ class HypersphereEnsemble(MetaEstimatorMixin, BaseEstimator):
             class of the largest mean decision; if they have ``reject=True``,
             `outlier_label` for samples that score below `offset_`.
         """
-        if not is_classifier(self.estimator):
+        if not is_classifier(self._member()):
             return np.where(self.decision_function(X) < 0, -1, 1)
         decisions = self.decision_function(X)
         if decisions.ndim == 1:
             y = self.classes_[(decisions > 0).astype(int)]
         else:
             y = self.classes_[decisions.argmax(axis=1)]
-        member = self.estimators_[0]
-        if not member.reject:
-            return y
-        return replace_where(self.detect(X) < 0, y, member.outlier_label)
+        label = self._member()._rejects_as
+        return y if label is None else replace_where(self.detect(X) < 0, y, label)
 
     @_wraps(is_outlier_detector)
     def fit_predict(self, X, y=None, **fit_params):
@@ -445,13 +501,20 @@ class HypersphereEnsemble(MetaEstimatorMixin, BaseEstimator):
             Share of the samples whose class is predicted.
         """
         check_is_fitted(self)
-        member = self.estimators_[0]
         return accuracy(
             y,
             self.predict(X),
-            outlier_label=None if member.reject else member.outlier_label,
+            outlier_label=self._member()._uncounted_label,
             sample_weight=sample_weight,
         )
+
+    def _member(self):
+        """A fitted member, or what will be one."""
+        return self.estimators_[0] if hasattr(self, "estimators_") else self.estimator
+
+    @_wraps(is_classifier)
+    def _logit_members(self):
+        return self.estimators_
 
     @property
     def classes_(self):
@@ -472,7 +535,7 @@ class HypersphereEnsemble(MetaEstimatorMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        inner = get_tags(self.estimator)
+        inner = get_tags(self._member())
         tags.estimator_type = inner.estimator_type
         tags.target_tags = inner.target_tags
         tags.classifier_tags = inner.classifier_tags

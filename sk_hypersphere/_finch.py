@@ -1,7 +1,6 @@
 """First-neighbour clustering (FINCH)."""
 
 import threading
-import warnings
 from numbers import Integral
 
 import numpy as np
@@ -13,6 +12,9 @@ from sklearn.metrics import silhouette_score
 from sklearn.utils import check_array, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 from sklearn.utils.validation import validate_data
+
+from sk_hypersphere._arrays import as_array
+from sk_hypersphere.exceptions import warn_caller
 
 # Above this number of rows the silhouette is that of a sample of as many.
 SILHOUETTE_ROWS = 10_000
@@ -129,7 +131,7 @@ def finch(X, *, metric="cosine", neighbors="exact"):
            [3, 1],
            [3, 1]])
     """
-    X = check_array(X, dtype=[np.float64, np.float32])
+    X = check_array(as_array(X), dtype=[np.float64, np.float32])
     labels = _first_neighbor_components(X, metric, neighbors)
     partitions = [labels]
     sums, sizes = sums_and_sizes(X, labels)
@@ -281,7 +283,7 @@ class FINCH(ClusterMixin, BaseEstimator):
         ValueError
             If `partition` is an int and there is no such partition.
         """
-        X = validate_data(self, X, dtype=[np.float64, np.float32])
+        X = validate_data(self, as_array(X), dtype=[np.float64, np.float32])
         self.partitions_ = finch(X, metric=self.metric, neighbors=self.neighbors)
         if self.n_clusters is None:
             self.labels_ = self.partitions_[:, self._chosen_partition(X)].copy()
@@ -311,12 +313,11 @@ class FINCH(ClusterMixin, BaseEstimator):
     def _n_clusters_or_finest(self, X):
         n_finest = self.partitions_[:, 0].max() + 1
         if self.n_clusters > n_finest:
-            warnings.warn(
+            warn_caller(
                 f"`n_clusters` of FINCH must be at most the number of clusters in the "
                 f"finest partition, {n_finest}; got {self.n_clusters}. The finest "
                 "partition is returned. Pass a smaller n_clusters to be rid of this "
-                "warning.",
-                stacklevel=4,
+                "warning."
             )
             return self.partitions_[:, 0].copy()
         return self._merged_to(self.n_clusters, X)

@@ -20,6 +20,7 @@ from sklearn.utils.validation import (
 )
 
 from sk_hypersphere._labels import binary_labels
+from sk_hypersphere._threshold import rule_of
 
 
 class FitOnNormal(MetaEstimatorMixin, BaseEstimator):
@@ -131,6 +132,9 @@ class FitOnNormal(MetaEstimatorMixin, BaseEstimator):
         self.estimator_ = clone(self.estimator).fit(X, **fit_params)
         return self
 
+    def _threshold_rule(self):
+        return rule_of(self.estimator)
+
     def get_metadata_routing(self):
         """What metadata the detector asks for.
 
@@ -198,6 +202,23 @@ class FitOnNormal(MetaEstimatorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         return self.estimator_.score_samples(X)
+
+    @available_if(_estimator_has("p_values"))
+    def p_values(self, X):
+        """Conformal p-values: how likely a normal sample scores as low.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Samples.
+
+        Returns
+        -------
+        p_values : ndarray of shape (n_samples,)
+            What the detector gives them, where it has some as those of this package do.
+        """
+        check_is_fitted(self)
+        return self.estimator_.p_values(X)
 
     @available_if(_estimator_has("decision_function"))
     def decision_function(self, X):

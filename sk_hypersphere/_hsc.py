@@ -11,7 +11,7 @@ from sk_hypersphere._semi_supervised import BaseSemiSupervisedDetector
 from sk_hypersphere._skorch import one_sphere_schedule
 from sk_hypersphere.exceptions import SupervisionWarning, warn_caller
 from sk_hypersphere.losses import FocalLoss, HSCLoss
-from sk_hypersphere.modules import Center
+from sk_hypersphere.modules import Center, Hypersphere
 
 
 class HSC(BaseSemiSupervisedDetector):
@@ -60,10 +60,10 @@ class HSC(BaseSemiSupervisedDetector):
         the larger of exactly two numbers: +1 and -1, 0 and 1, False and True all mean
         what they usually mean. All other samples are taken for normal; a single label
         means that all are. Texts need to be named here. In cross-validation of -1, 0
-        and +1 set -1: of a fold without anomalies, +1 would be the larger.
-        Labels that do not fit are not used, and a warning says so. For
-        ``scoring="roc_auc"`` give +1 and -1: decisions are the higher the more normal.
-        Bagging, stacking and calibration want a classifier, which this is not.
+        and +1 set -1: of a fold without anomalies, +1 would be the larger. Labels that
+        do not fit are not used, and a warning says so. For ``scoring="roc_auc"`` give
+        +1 and -1: decisions are the higher the more normal. Bagging, stacking and
+        calibration want a classifier, which this is not.
 
     outlier_ratio : float, default=1.0
         Example anomalies in a training batch over its other samples, above 0, rounded
@@ -76,22 +76,29 @@ class HSC(BaseSemiSupervisedDetector):
         images. It takes for granted that what is between two anomalies is one too, or
         is outnumbered there by normal samples.
 
-    calibration_fraction : float, default=0.1
-        Share of the samples not labelled as anomalies, rounded down, that is not
-        trained on but places `offset_`, in [0, 1), if there are example anomalies. What
-        was trained on scores higher than what is new: with 0, where training samples
-        place it, most new samples may fall outside. Of m samples held out, 1 / (m + 1)
-        of what is new is outside at least; of fewer than 10 none is held out.
-        `warm_start` holds the same samples out again.
+    contamination : {"auto", "boundary"} or float, default="auto"
+        How the threshold `offset_` is placed. "auto" keeps the promise of
+        `false_alarm_rate` on new normal samples. A number in (0, 0.5] is the fraction
+        of the training samples, those labelled as anomalies aside, that `predict` calls
+        anomalies; more of the new ones fall below, because all samples are trained on.
+        "boundary" is where both answers are equally likely in a training batch, which
+        depends on `outlier_ratio` and on the examples: other kinds of anomalies may
+        rank low, but above it.
 
-    contamination : float or "auto", default="auto"
+    false_alarm_rate : float, default=0.05
         Fraction of new normal samples that `predict` is expected to call anomalies, in
-        (0, 0.5], judged by the samples held out; without any, by the training samples.
-        It moves `offset_` only. "auto" is the threshold at which both answers are
-        equally likely in a training batch, and so depends on `outlier_ratio` and on the
-        examples: other kinds of anomalies may rank low, but above it. It is 0.1 where
-        that threshold would leave more outside, and where there are no example
-        anomalies.
+        (0, 0.5], if `contamination` is "auto". It takes 1 / false_alarm_rate - 1
+        samples held out at least; a
+        :class:`~sk_hypersphere.exceptions.CalibrationWarning` says so where they are
+        fewer.
+
+    calibration_fraction : float or "auto", default="auto"
+        Share of the samples, those labelled as anomalies aside, that is not trained on
+        but places `offset_`, in (0, 1), if `contamination` is "auto". "auto" is a
+        fifth, but 200 samples at least and 2,000 at most; the 200 may be a third of
+        all, or a half where `false_alarm_rate` needs so many. Anomalies that are hidden
+        among them lower the threshold, and with it the false alarms. `warm_start` holds
+        the same samples out again.
 
     encoder : nn.Module, class, callable or None, default=None
         Maps a batch of samples to embeddings, (n_samples, n_components). A module is
@@ -132,8 +139,7 @@ class HSC(BaseSemiSupervisedDetector):
         Parameters of the skorch net that replace ours; each is also ``net__NAME``.
         ``set_params(net__train_split=ValidSplit(5, stratified=True))`` keeps both kinds
         of samples in the part that early stopping looks at, in their own proportion.
-        Another
-        ``iterator_train`` makes its own batches, without `outlier_ratio` and
+        Another ``iterator_train`` makes its own batches, without `outlier_ratio` and
         `mix_anomalies`.
 
     callbacks : list of skorch callbacks, default=None
@@ -164,6 +170,9 @@ class HSC(BaseSemiSupervisedDetector):
     calibration_indices_ : ndarray of shape (n_calibration_samples,)
         Which of the samples given to `fit` were held out to place the threshold.
 
+    calibration_scores_ : ndarray of shape (n_calibration_samples,)
+        Their scores, sorted.
+
     net_ : skorch.NeuralNet
         The fitted net; ``net_.history`` has the loss of each epoch.
 
@@ -171,6 +180,7 @@ class HSC(BaseSemiSupervisedDetector):
         Epochs of training.
 
     diagnostics_ : dict
+        "n_trained_parameters", 0 where the encoder has nothing to train;
         "initial_embedding_variance" and "embedding_variance", before and after
         training, in squared units; "collapsed_components", the share of components
         whose variance fell to a millionth; "n_example_anomalies", how many samples were
@@ -224,8 +234,9 @@ class HSC(BaseSemiSupervisedDetector):
         anomaly_label=None,
         outlier_ratio=1.0,
         mix_anomalies="auto",
-        calibration_fraction=0.1,
         contamination="auto",
+        false_alarm_rate=0.05,
+        calibration_fraction="auto",
         encoder=None,
         n_components="auto",
         max_epochs="auto",
@@ -244,8 +255,9 @@ class HSC(BaseSemiSupervisedDetector):
             anomaly_label=anomaly_label,
             outlier_ratio=outlier_ratio,
             mix_anomalies=mix_anomalies,
-            calibration_fraction=calibration_fraction,
             contamination=contamination,
+            false_alarm_rate=false_alarm_rate,
+            calibration_fraction=calibration_fraction,
             encoder=encoder,
             n_components=n_components,
             max_epochs=max_epochs,
@@ -275,14 +287,17 @@ class HSC(BaseSemiSupervisedDetector):
             )
         return labels
 
-    def _plan(self, encoder, head, X, y, run):
+    def _plan(self, encoder, former, X, y, run):
         return self._make_plan(
             X,
             y,
-            self._make_head(head),
+            Hypersphere(encoder, self._make_head(former)),
             self._make_loss(),
-            self._draw_calibration(y, run),
-            without_anomalies=one_sphere_schedule(len(X), self.batch_size),
+            run,
+            without_anomalies=one_sphere_schedule(
+                len(X) - len(run.held_out), self.batch_size
+            ),
+            moves_encoder=self.loss == "hsc",
         )
 
     def _make_head(self, former):
@@ -291,26 +306,23 @@ class HSC(BaseSemiSupervisedDetector):
             new = Center(torch.zeros(self._n_features_out))
         else:
             new = nn.Linear(self._n_features_out, 1)
-        return former if type(former) is type(new) else new
+        goes_on = former is not None and type(former.head) is type(new)
+        return former.head if goes_on else new
 
     def _make_loss(self):
         if self.loss == "hsc":
             return HSCLoss(self.radial)
         return FocalLoss(self.gamma if self.loss == "focal" else 0.0)
 
-    def _keep(self, rows, plan):
+    def _keep(self, rows, held_out, plan):
         vars(self).pop("centers_", None)  # of an earlier fit with another loss
         if self.loss == "hsc":
             center = self.net_.module_.head.centers
             self.centers_ = center.numpy(force=True).copy()
-        super()._keep(rows, plan)
+        boundary = 0.0 - self.net_.criterion_.boundary
+        self._keep_threshold(plan, held_out, self._scores(rows.X), boundary)
 
     def _score(self, output):
         # An infinite distance would be divided by itself.
         finite = output.clamp(max=torch.finfo(output.dtype).max)
         return -self.net_.criterion_.evidence(finite)
-
-    def _auto_offset(self, scores, method):
-        has_boundary = self.diagnostics_["n_example_anomalies"] > 0
-        boundary = 0.0 - self.net_.criterion_.boundary if has_boundary else np.inf
-        return self._at_most(boundary, scores, method)

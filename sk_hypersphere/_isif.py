@@ -1,6 +1,5 @@
 """Invariant and spreading instance features: an embedding of unlabelled samples."""
 
-from functools import partial
 from numbers import Integral, Real
 
 from sklearn.base import _fit_context
@@ -8,7 +7,6 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
 from sk_hypersphere._base import BaseHypersphere, Plan
-from sk_hypersphere._batches import map_batches
 from sk_hypersphere._skorch import classifier_schedule
 from sk_hypersphere.losses import ISIFLoss
 from sk_hypersphere.modules import (
@@ -119,9 +117,9 @@ class ISIFEmbedder(BaseHypersphere):
         Epochs of training.
 
     diagnostics_ : dict
-        "initial_embedding_variance" and "embedding_variance", before and after
-        training, in squared units; "collapsed_components", the share of components
-        whose variance fell to a millionth.
+        "n_trained_parameters"; "initial_embedding_variance" and "embedding_variance",
+        before and after training, in squared units; "collapsed_components", the share
+        of components whose variance fell to a millionth.
 
     input_shape_ : tuple of int
         Shape of one sample.
@@ -231,17 +229,17 @@ class ISIFEmbedder(BaseHypersphere):
         """
         return self._fit(X)
 
-    def _plan(self, encoder, head, X, y, run):
+    def _plan(self, encoder, former, X, y, run):
         if len(X) < 2:
             raise ValueError(
                 "X must hold two samples at least, which are told apart, got "
                 f"n_samples={len(X)}. Give more samples."
             )
         return Plan(
-            head=self._make_head(head),
+            module=TwoViews(encoder, self._make_head(former), self._make_augment(X)),
             loss=ISIFLoss(self.temperature, self.negative_weight),
             schedule=classifier_schedule(X, self.batch_size),
-            make_module=partial(TwoViews, augment=self._make_augment(X)),
+            moves_encoder=True,
         )
 
     def _make_head(self, former):
@@ -253,15 +251,11 @@ class ISIFEmbedder(BaseHypersphere):
         }
         head = nn.Sequential(*layers[self.projection], UnitLength())
         # Unless it was trained with another projection.
-        goes_on = former is not None and len(former) == len(head)
-        return former if goes_on else head
+        goes_on = former is not None and len(former.head) == len(head)
+        return former.head if goes_on else head
 
     def _make_augment(self, X):
         if self.augment is None:
             return nn.Identity()
         default = AugmentRows() if X.ndim == 2 else AugmentImages()
         return own_augment(self._auto("augment", default))
-
-    def _embeddings(self, X):
-        module, device = self._module()
-        return map_batches(nn.Sequential(module.encoder, UnitLength()), X, device)

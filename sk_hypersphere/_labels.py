@@ -3,6 +3,7 @@
 from numbers import Number
 
 import numpy as np
+from sklearn.base import is_classifier
 from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
@@ -261,6 +262,42 @@ def binary_labels(y, anomaly_label=None, *, required=False):
             return np.zeros(len(y), dtype=np.int64)
     is_unknown = y == 0 if y.dtype.kind not in "US" else False
     return np.where(is_anomaly, -1, np.where(is_unknown, 0, 1))
+
+
+def known_labels(estimator, X, y, groups=None):
+    """Which rows count as normal to an estimator, by the labels that it reads.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its parameters `anomaly_label` and `outlier_label` say what it reads.
+
+    X : array of shape (n, ...)
+
+    y : array-like of shape (n,) or None
+
+    groups : array-like of shape (n,), default=None
+        Groups that are known of rows without anomalies.
+
+    Returns
+    -------
+    ndarray of shape (n,) of int
+        Numbers of the classes or groups, or 0 for rows that are not known to be
+        anomalies; -1 for the others.
+    """
+    if groups is not None:
+        check_consistent_length(X, groups)
+        return classes_and_codes(as_labels(groups, "cluster_labels"))[1]
+    params = estimator.get_params(deep=False)
+    if y is not None and "anomaly_label" in params:
+        return np.minimum(binary_labels(y, params["anomaly_label"]), 0)
+    if y is not None and is_classifier(estimator):
+        y = as_labels(y)
+        is_outlier = is_label(y, params.get("outlier_label"))
+        known = np.full(len(y), -1)
+        known[~is_outlier] = classes_and_codes(y[~is_outlier])[1]
+        return known
+    return np.zeros(len(X), dtype=int)
 
 
 def _is_missing(label):

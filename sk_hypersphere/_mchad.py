@@ -70,16 +70,25 @@ class MCHADClassifier(BaseGeneralizedClassifier):
         If True, `predict` returns `outlier_label` for samples that score below
         `offset_`.
 
-    contamination : float, default=0.05
-        Fraction of new samples of known classes that is expected to score below
-        `offset_`, in (0, 0.5]; calibration samples fewer than its inverse cannot tell
-        it. It moves `offset_` only.
+    contamination : float or "auto", default="auto"
+        How the threshold `offset_` is placed. "auto" keeps the promise of
+        `false_alarm_rate` on new samples of known classes. A number in (0, 0.5] is the
+        fraction of the training samples of known classes that `detect` calls anomalies;
+        more of the new ones fall below, because all samples are trained on.
 
-    calibration_fraction : float, default=0.1
-        Share of the samples of known classes, rounded down, that is not trained on but
-        places `offset_`, in [0, 1). What was trained on scores higher than what is new:
-        with 0, where training samples place it, most new samples may fall below.
-        `warm_start` holds the same samples out again.
+    false_alarm_rate : float, default=0.05
+        Fraction of new samples of known classes that `detect` is expected to call
+        anomalies, in (0, 0.5], if `contamination` is "auto". It takes 1 /
+        false_alarm_rate - 1 samples held out at least; a
+        :class:`~sk_hypersphere.exceptions.CalibrationWarning` says so where they are
+        fewer.
+
+    calibration_fraction : float or "auto", default="auto"
+        Share of the samples of known classes that is not trained on but places
+        `offset_`, in (0, 1), if `contamination` is "auto". "auto" is a fifth, but 200
+        samples at least and 2,000 at most; the 200 may be a third of all, or a half
+        where `false_alarm_rate` needs so many. `warm_start` holds the same samples out
+        again.
 
     encoder : nn.Module, class, callable or None, default=None
         Maps a batch of samples to embeddings, (n_samples, n_components). A module is
@@ -105,8 +114,7 @@ class MCHADClassifier(BaseGeneralizedClassifier):
         A number is kept throughout, unless a callback changes it.
 
     weight_decay : float, default=5e-5
-        L2 penalty of the weights, at least 0. Centers are
-        exempt.
+        L2 penalty of the weights, at least 0. Centers are exempt.
 
     encoder_params : dict, default=None
         Further parameters of the encoder; each is also ``encoder__NAME``.
@@ -144,7 +152,10 @@ class MCHADClassifier(BaseGeneralizedClassifier):
         Threshold: `detect` gives -1 where ``score_samples`` is below it.
 
     calibration_indices_ : ndarray of shape (n_calibration_samples,)
-        Which of the samples given to `fit` were held out to place `offset_`.
+        Which of the samples given to `fit` were held out to place the threshold.
+
+    calibration_scores_ : ndarray of shape (n_calibration_samples,)
+        Their scores, sorted.
 
     net_ : skorch.NeuralNet
         The fitted net; ``net_.history`` has the loss of each epoch.
@@ -153,6 +164,7 @@ class MCHADClassifier(BaseGeneralizedClassifier):
         Epochs of training.
 
     diagnostics_ : dict
+        "n_trained_parameters", 0 where the encoder has nothing to train;
         "initial_embedding_variance" and "embedding_variance", before and after
         training, in squared units; "collapsed_components", the share of components
         whose variance fell to a millionth.
@@ -229,8 +241,9 @@ class MCHADClassifier(BaseGeneralizedClassifier):
         outlier_label=None,
         outlier_ratio=1.0,
         reject=False,
-        contamination=0.05,
-        calibration_fraction=0.1,
+        contamination="auto",
+        false_alarm_rate=0.05,
+        calibration_fraction="auto",
         encoder=None,
         n_components=16,
         max_epochs="auto",
@@ -255,6 +268,7 @@ class MCHADClassifier(BaseGeneralizedClassifier):
             outlier_ratio=outlier_ratio,
             reject=reject,
             contamination=contamination,
+            false_alarm_rate=false_alarm_rate,
             calibration_fraction=calibration_fraction,
             encoder=encoder,
             n_components=n_components,

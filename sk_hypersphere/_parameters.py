@@ -11,6 +11,19 @@ class ParameterDicts:
 
     _parameter_dicts = {"encoder": "encoder_params", "net": "net_params"}
 
+    def __new__(cls, *args, **kwargs):
+        """Refuse entries among the arguments, as skorch takes them, with a repair."""
+        for key, value in kwargs.items():
+            prefix, _, entry = key.partition("__")
+            if entry and prefix in cls._parameter_dicts:
+                name = cls._parameter_dicts[prefix]
+                raise TypeError(
+                    f"{cls.__name__} takes {key} as an entry of {name}: give "
+                    f"{name}={{{entry!r}: {value!r}}}, or call "
+                    f"set_params({key}={value!r})."
+                )
+        return super().__new__(cls)
+
     def get_params(self, deep=True):
         params = super().get_params(deep=deep)
         if deep:

@@ -3,6 +3,7 @@
 from copy import deepcopy
 from numbers import Integral, Real
 
+import numpy as np
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
@@ -113,7 +114,7 @@ def pretrain(
         Price of a large code. Above 0, unit noise is added to the code.
 
     skipped : sequence of int, default=()
-        Indices of samples that are not trained on.
+        Indices of samples that are not trained on, besides those held out.
 
     Returns
     -------
@@ -124,7 +125,7 @@ def pretrain(
     noise = float(code_penalty > 0)
     if decoder is None:
         autoencoder = encoder.make_autoencoder(noise).to(run.device)
-        low, high = span(autoencoder.target, X, run.device)
+        low, high = span(autoencoder.target, X, run)
         autoencoder.low.fill_(low)
         autoencoder.high.fill_(high)
     else:
@@ -132,6 +133,7 @@ def pretrain(
         code = map_batches(encoder.eval(), X[:1], run.device)  # (1, p)
         check_decoder(decoder.eval(), code.shape[1], X)
         autoencoder = AutoEncoder(encoder, decoder, noise=noise)
+    skipped = np.union1d(skipped, run.held_out).astype(np.intp)
     rows = Rows(X, device=run.device).without(skipped)
     n_steps = max_epochs * -(-len(rows) // batch_size)
     net = train_net(
@@ -145,28 +147,36 @@ def pretrain(
         weight_decay=weight_decay,
         callbacks=[one_cycle(lr, n_steps)],
     )
-    settle_statistics(encoder, X, run.device)
+    settle_statistics(encoder, X, run)
     return net
 
 
-def settle_statistics(encoder, X, device):
+def settle_statistics(encoder, X, run):
     """Set the running statistics of normalization layers to those of the data.
 
     They start at mean 0 and variance 1 and approach the data only step by step.
     Centers placed before they arrive would not be where training, with the statistics
-    of its batches, finds the samples. At most 4,096 rows are used, evenly spaced.
+    of its batches, finds the samples. At most 4,096 rows are used, evenly spaced over
+    those that are not held out.
     """
-    rows = Rows(X[evenly_spaced(len(X), 4096)], device=device)
+    left = np.delete(np.arange(len(X)), run.held_out)
+    rows = Rows(X[left[evenly_spaced(len(left), 4096)]], device=run.device)
     update_bn(BatchIterator(rows, batch_size=128), encoder)
 
 
-def span(function, X, device):
-    """Smallest and largest value of a function of the data; apart by 1 if equal."""
+def span(function, X, run):
+    """Smallest and largest value of a function of the data; apart by 1 if equal.
+
+    Samples that are held out do not count.
+    """
+    is_left = np.ones(len(X), dtype=bool)
+    is_left[run.held_out] = False
     values = []
-    with inference(device):
-        for rows, batch in inference_batches(X, device, rows_at_once(X)):
-            result = function(batch)[: rows.stop - rows.start]
-            values.append(torch.stack(result.aminmax()))
+    with inference(run.device):
+        for rows, batch in inference_batches(X, run.device, rows_at_once(X)):
+            left = np.flatnonzero(is_left[rows])
+            if len(left):
+                values.append(torch.stack(function(batch)[left].aminmax()))
     values = torch.stack(values)
     low, high = values[:, 0].min().item(), values[:, 1].max().item()
     return low, high if high > low else low + 1.0

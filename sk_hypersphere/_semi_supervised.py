@@ -13,14 +13,12 @@ from sk_hypersphere._base import BaseHypersphereDetector, Plan
 from sk_hypersphere._batches import mix_outliers, shuffled, with_outliers
 from sk_hypersphere._labels import binary_labels
 from sk_hypersphere._skorch import Schedule
+from sk_hypersphere._threshold import WITH_BOUNDARY
 
 # How many batches are enough for a few anomalies, which are soon learned by heart, and
 # with which learning rate.
 LEAST_STEPS = {"rows": 50, "images": 150}
 LEARNING_RATES = {"rows": 5e-4, "images": 1e-3}
-
-# Share of the normal samples that "auto" lets fall below the threshold.
-MOST_OUTSIDE = 0.1
 
 # How often every anomaly is seen, if that takes longer, within so many epochs.
 PASSES = 5
@@ -89,20 +87,19 @@ def with_anomalies(y, batch_size, random_state, *, ratio):
 class BaseExampleDetector(BaseHypersphereDetector):
     """A detector that reads example anomalies from labels.
 
-    Labels of its plan are -1 for example anomalies, 0 and +1 for other rows. The
-    threshold counts the scores of the latter only.
+    Labels of its plan are -1 for example anomalies, 0 and +1 for other rows. Only the
+    scores of the latter place the threshold.
     """
 
     _parameter_constraints: dict = {
         **BaseHypersphereDetector._parameter_constraints,
         "anomaly_label": [Interval(Real, None, None, closed="neither"), str, None],
-        "calibration_fraction": [Interval(Real, 0, 1, closed="left")],
+        "contamination": WITH_BOUNDARY,
     }
 
-    def __init__(self, *, anomaly_label, calibration_fraction, **params):
+    def __init__(self, *, anomaly_label, **params):
         super().__init__(**params)
         self.anomaly_label = anomaly_label
-        self.calibration_fraction = calibration_fraction
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
@@ -159,34 +156,15 @@ class BaseExampleDetector(BaseHypersphereDetector):
         check_consistent_length(X, y)
         return binary_labels(y, self.anomaly_label)
 
-    def _draw_calibration(self, y, run):
-        """Samples that are not trained on but place the threshold, if any, (m,)."""
-        if not (np.any(y < 0) and self.calibration_fraction):
-            return np.empty(0, dtype=np.intp)
-        one_class = np.minimum(y, 0)  # whatever is known of the normal samples
-        return self._hold_out(one_class, self.calibration_fraction, run)
+    def _known(self, X, y):
+        return np.minimum(y, 0)  # all that are not anomalies are of one class
 
-    def _calibrating(self, plan):
-        """Which samples place the threshold, and the kind of quantile for them."""
-        if len(plan.held_out):
-            # New samples are below this one as often as is asked for, on average, if
-            # there are more of them than the inverse of that share.
-            return plan.held_out, "weibull"
-        return np.flatnonzero(plan.y >= 0), "linear"
-
-    def _at_most(self, boundary, scores, method):
-        """A boundary as the threshold, or a lower one where too many are below it."""
-        most = float(np.quantile(scores, MOST_OUTSIDE, method=method))
-        return min(most, boundary)
-
-    def _keep(self, rows, plan, scores=None):
-        """As by default; `scores`, (n,), are those of all samples if they are known."""
-        self.calibration_indices_ = plan.held_out
+    def _keep_threshold(self, plan, held_out, scores, boundary):
+        """Place the threshold, given the scores of all samples, (n,)."""
         self.diagnostics_["n_example_anomalies"] = int(np.sum(plan.y < 0))
-        scores = self._scores(rows.X) if scores is None else scores
         self.diagnostics_["n_distinct_scores"] = len(np.unique(scores))
-        chosen, method = self._calibrating(plan)
-        self._set_offset(scores[chosen], method)
+        placing = held_out if len(held_out) else plan.y >= 0
+        self._set_threshold(scores[placing], held_out, boundary)
 
 
 class BaseSemiSupervisedDetector(BaseExampleDetector):
@@ -203,7 +181,7 @@ class BaseSemiSupervisedDetector(BaseExampleDetector):
         self.outlier_ratio = outlier_ratio
         self.mix_anomalies = mix_anomalies
 
-    def _make_plan(self, X, y, head, loss, held_out, *, without_anomalies):
+    def _make_plan(self, X, y, module, loss, run, *, without_anomalies, **others):
         """What is trained, and for how long if that is "auto".
 
         Parameters
@@ -214,8 +192,11 @@ class BaseSemiSupervisedDetector(BaseExampleDetector):
         y : ndarray of shape (n,)
             What :meth:`_check_y` returned.
 
-        head, loss, held_out
+        module, loss, **others
             See `Plan`.
+
+        run : Run
+            See :meth:`_plan`.
 
         without_anomalies : Schedule
             For the case that there are none.
@@ -223,7 +204,7 @@ class BaseSemiSupervisedDetector(BaseExampleDetector):
         if np.any(y < 0):
             schedule = few_anomalies_schedule(
                 X,
-                np.delete(y, held_out),
+                np.delete(y, run.held_out),
                 self.batch_size,
                 self.outlier_ratio,
                 self.max_epochs,
@@ -236,11 +217,11 @@ class BaseSemiSupervisedDetector(BaseExampleDetector):
             schedule = without_anomalies
             sampler, transform = shuffled, None
         return Plan(
-            head=head,
+            module=module,
             loss=loss,
             schedule=schedule,
             y=y,
             sampler=sampler,
             transform=transform,
-            held_out=held_out,
+            **others,
         )

@@ -5,6 +5,7 @@ callbacks, validation splits and parameters work as skorch documents them. What 
 is the inner loop, which costs no more than a loop written in plain torch.
 """
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from inspect import signature
 from math import ceil
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, LRScheduler
+from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 from tqdm import tqdm
 
@@ -118,6 +120,11 @@ class HypersphereNet(NeuralNet):
     def initialize(self):
         self.last_good_ = None
         return super().initialize()
+
+    def get_all_learnable_params(self):
+        """Names and parameters for the optimizer, which refuses to have none."""
+        names_and_parameters = [*super().get_all_learnable_params()]
+        return names_and_parameters or [("none", nn.Parameter(torch.empty(0)))]
 
     @torch.enable_grad()  # also where the caller has switched it off
     def _run_lean_epoch(self, iterator):
@@ -275,13 +282,15 @@ def one_cycle(max_lr, n_steps):
 class Run(NamedTuple):
     """What all nets trained in one fit share.
 
-    `n_nets` is how many nets a single module stands for.
+    `n_nets` is how many nets a single module stands for; `held_out` are the indices of
+    samples that have no part in anything that is learned.
     """
 
     random_state: np.random.RandomState
     device: torch.device
     bar: tqdm
     n_nets: int = 1
+    held_out: Sequence[int] = ()
 
 
 def train_net(module, loss, rows, run, **params):

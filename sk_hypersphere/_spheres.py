@@ -47,7 +47,7 @@ def mean_embedding(encoder, X, device, counted=None):
 def cluster_means(embeddings, groups):
     """Centers of clusters, and the cluster of each row in 0..k-1.
 
-    Rows in a group below 0, noise, join the cluster of the nearest center.
+    Rows in a group below 0, noise or held out, join the cluster of the nearest center.
     """
     names, labels = np.unique(groups, return_inverse=True)
     noise = groups < 0
@@ -60,15 +60,11 @@ def cluster_means(embeddings, groups):
     return centers, labels
 
 
-def nearest_center(encoder, head, X, device):
+def nearest_center(module, X, device):
     """Sphere whose center is nearest, for each row, (n,)."""
-    encoder.eval()
-    head.eval()
+    module.eval()
     return map_batches(
-        lambda x: head(encoder(x)).argmin(dim=1),
-        X,
-        device,
-        rows_at_once(X, encoder, head),
+        lambda x: module.forward(x).argmin(dim=1), X, device, rows_at_once(X, module)
     )
 
 
@@ -91,7 +87,7 @@ def member_sq_distances(module, rows):
     start = 0
     with inference(all_rows.device):
         for x, y in BatchIterator(rows, batch_size):
-            difference = module.encoder(x).double() - module.head.centers[y]  # (m, p)
+            difference = module.embed(x).double() - module.head.centers[y]  # (m, p)
             stop = start + len(y)
             sq_distances[start:stop] = difference.square().sum(dim=1)
             start = stop
@@ -99,28 +95,13 @@ def member_sq_distances(module, rows):
 
 
 def sq_distances_to_only_center(module, X, device):
-    """Squared distances of all rows to the only center, (n,), in the encoder's type.
+    """Squared distance of each row to the only center, (n,), to the bit as scored.
 
-    No digits cancel in them, as they do in what is left to the radius.
+    The radius of the module is set to 0, to be set anew from them. Depths below a
+    radius that is not 0 would have lost digits.
     """
-    encoder, centers = module.encoder, module.head.centers
-    ones = centers.new_ones(centers.shape[1])
-
-    def sq_distances(x):
-        squares = (encoder(x) - centers).square_()  # (m, p)
-        return squares @ ones.to(squares.dtype)  # (m,), quicker than a short sum
-
-    return map_batches(sq_distances, X, device, rows_at_once(X, encoder))
-
-
-def depths_in_only_sphere(module, sq_distances):
-    """Squared radius less squared distances, (n,), float64, in one step for all rows.
-
-    Batch by batch it would take three steps each, 3 % of the time of a small network,
-    and results of twice the size.
-    """
-    sq_radius = module.head.sq_radii.item()
-    return np.subtract(sq_radius, sq_distances, dtype=np.float64)
+    set_sq_radii(module, np.zeros(1))
+    return 0.0 - map_batches(module.depths, X, device, rows_at_once(X, module))
 
 
 def member_diagnostics(sq_distances):

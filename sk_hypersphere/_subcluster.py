@@ -1,6 +1,7 @@
 """Sub-clusters of normal data: a classifier of them knows what is normal."""
 
 import math
+from copy import deepcopy
 from functools import partial
 from numbers import Integral, Real
 
@@ -8,15 +9,11 @@ import numpy as np
 import torch
 from sklearn.base import _fit_context
 from sklearn.preprocessing import FunctionTransformer
-from sklearn.utils import check_array, gen_batches
+from sklearn.utils import _safe_indexing, check_array, gen_batches, indexable
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from torch import nn
 
-from sk_hypersphere._base import (
-    BaseHypersphereDetector,
-    BaseHypersphereScorer,
-    Plan,
-)
+from sk_hypersphere._base import BaseHypersphereDetector, Plan
 from sk_hypersphere._batches import evenly_spaced
 from sk_hypersphere._clustering import find_groups, merge_tiny
 from sk_hypersphere._finch import FINCH
@@ -42,8 +39,8 @@ N_PRINCIPAL = 50
 # More are not found without labels, so that each has samples enough to be learned.
 MAX_CLUSTERS = 20
 
-# Training samples that place the threshold: a quantile needs no more.
-MOST_CALIBRATING = 10_000
+# Of more training samples, so many place the threshold where none is held out.
+MOST_PLACING = 10_000
 
 # Samples whose embeddings are scored at once, which the search for neighbours copies.
 SCORED_AT_ONCE = 8192
@@ -141,16 +138,25 @@ class SubclusterDetector(BaseHypersphereDetector):
         Training samples that "knn" compares with, at least 2, spread evenly over all if
         these are more. None compares with all, which takes time in proportion.
 
-    calibration_fraction : float, default=0.0
-        Share of the samples, rounded down, that is not trained on but places `offset_`,
-        in [0, 1). Of what it was trained on, a classifier is surer than of what is new:
-        with 0, where training samples place it, more new samples fall outside than
-        `contamination` says. `warm_start` holds the same samples out again.
+    contamination : float or "auto", default="auto"
+        How the threshold `offset_` is placed. "auto" keeps the promise of
+        `false_alarm_rate` on new normal samples. A number in (0, 0.5] is the fraction
+        of the training samples that `predict` calls anomalies, as judged by 10,000 of
+        them if there are more; more of the new ones fall below, because all samples are
+        trained on.
 
-    contamination : float, default=0.1
-        Fraction of the training samples that `predict` calls anomalies, in (0, 0.5], as
-        judged by 10,000 of them if there are more; or of new normal samples, as judged
-        by those held out. It moves `offset_` only.
+    false_alarm_rate : float, default=0.05
+        Fraction of new normal samples that `predict` is expected to call anomalies, in
+        (0, 0.5], if `contamination` is "auto". It takes 1 / false_alarm_rate - 1
+        samples held out at least; a
+        :class:`~sk_hypersphere.exceptions.CalibrationWarning` says so where they are
+        fewer.
+
+    calibration_fraction : float or "auto", default="auto"
+        Share of the samples that is not trained on but places `offset_`, in (0, 1), if
+        `contamination` is "auto". "auto" is a fifth, but 200 samples at least and 2,000
+        at most; the 200 may be a third of all, or a half where `false_alarm_rate` needs
+        so many. `warm_start` holds the same samples out again.
 
     encoder : nn.Module, class, callable or None, default=None
         Maps a batch of samples to embeddings, (n_samples, n_components). A module is
@@ -205,14 +211,15 @@ class SubclusterDetector(BaseHypersphereDetector):
     Attributes
     ----------
     labels_ : ndarray of shape (n_samples,)
-        Sub-cluster of each training sample, in 0..n_clusters-1.
+        Sub-cluster of each sample given to `fit`, in 0..n_clusters-1. Where clusters
+        are found, samples held out join the nearest.
 
     clusters_ : ndarray of shape (n_clusters,)
         What the sub-clusters were called, sorted: labels given, or numbers of the
         clusterer.
 
     cluster_sizes_ : ndarray of shape (n_clusters,)
-        Their training samples, after merging.
+        Number of samples of each that are trained on, after merging.
 
     embedder_ : transformer
         The fitted copy, unless `cluster_labels` were given.
@@ -229,6 +236,9 @@ class SubclusterDetector(BaseHypersphereDetector):
     calibration_indices_ : ndarray of shape (n_calibration_samples,)
         Which of the samples given to `fit` were held out to place the threshold.
 
+    calibration_scores_ : ndarray of shape (n_calibration_samples,)
+        Their scores, sorted.
+
     net_ : skorch.NeuralNet
         The fitted net; ``net_.history`` has the loss of each epoch.
 
@@ -236,11 +246,11 @@ class SubclusterDetector(BaseHypersphereDetector):
         Epochs of training.
 
     diagnostics_ : dict
+        "n_trained_parameters", 0 where the encoder has nothing to train;
         "initial_embedding_variance" and "embedding_variance", before and after
         training, in squared units; "collapsed_components", the share of components
-        whose variance fell to a millionth; "n_distinct_scores" of the samples
-        that place the threshold; "accuracy", the share of them whose sub-cluster is
-        told.
+        whose variance fell to a millionth; "n_distinct_scores" of the samples that
+        place the threshold; "accuracy", the share of them whose sub-cluster is told.
 
     input_shape_ : tuple of int
         Shape of one sample.
@@ -275,8 +285,6 @@ class SubclusterDetector(BaseHypersphereDetector):
 
     _parameter_constraints: dict = {
         **BaseHypersphereDetector._parameter_constraints,
-        # The method has no boundary of its own.
-        "contamination": BaseHypersphereScorer._parameter_constraints["contamination"],
         "clusterer": [HasMethods("fit_predict"), None],
         "embedder": [
             HasMethods(["fit", "transform"]),
@@ -295,7 +303,6 @@ class SubclusterDetector(BaseHypersphereDetector):
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
         "metric": [StrOptions({"euclidean", "cosine"})],
         "max_candidates": [Interval(Integral, 2, None, closed="left"), None],
-        "calibration_fraction": [Interval(Real, 0, 1, closed="left")],
     }
 
     def __init__(
@@ -312,8 +319,9 @@ class SubclusterDetector(BaseHypersphereDetector):
         n_neighbors=5,
         metric="euclidean",
         max_candidates=10_000,
-        calibration_fraction=0.0,
-        contamination=0.1,
+        contamination="auto",
+        false_alarm_rate=0.05,
+        calibration_fraction="auto",
         encoder=None,
         n_components=128,
         max_epochs="auto",
@@ -330,6 +338,8 @@ class SubclusterDetector(BaseHypersphereDetector):
     ):
         super().__init__(
             contamination=contamination,
+            false_alarm_rate=false_alarm_rate,
+            calibration_fraction=calibration_fraction,
             encoder=encoder,
             n_components=n_components,
             max_epochs=max_epochs,
@@ -355,7 +365,6 @@ class SubclusterDetector(BaseHypersphereDetector):
         self.n_neighbors = n_neighbors
         self.metric = metric
         self.max_candidates = max_candidates
-        self.calibration_fraction = calibration_fraction
 
     @_fit_context(prefer_skip_nested_validation=False)  # of clusterer and embedder
     def fit(self, X, y=None, cluster_labels=None):
@@ -422,47 +431,64 @@ class SubclusterDetector(BaseHypersphereDetector):
     def _prepare(self, X, y, run):
         return self._find_clusters(X, *y, run)
 
-    def _plan(self, encoder, head, X, y, run):
-        if head is None or not np.array_equal(y, self.labels_):
+    def _plan(self, encoder, former, X, y, run):
+        if former is not None and np.array_equal(y, self.labels_):
+            head = former.head
+        else:
             head = nn.Linear(self._n_features_out, len(self.clusters_))
         self.labels_ = y
-        # Whatever sub-clusters they are in: under `warm_start` those may change.
-        self.calibration_indices_ = self._hold_out(
-            np.zeros_like(y), self.calibration_fraction, run
-        )
         return Plan(
-            head=head,
+            module=with_augment(self.augment)(encoder, head),
             loss=CrossEntropyLoss(self.label_smoothing),
             schedule=classifier_schedule(X, self.batch_size),
             y=y,
-            held_out=self.calibration_indices_,
-            make_module=with_augment(self.augment),
         )
 
     def _find_clusters(self, X, y, cluster_labels, run):
-        """The sub-cluster of each sample, (n,), in 0..k-1."""
+        """The sub-cluster of each sample, (n,), in 0..k-1.
+
+        Samples that are held out have no part in it; they join a sub-cluster that is
+        there without them.
+        """
+        held_out = run.held_out
+        left = slice(None)
+        if len(held_out):
+            left = np.delete(np.arange(len(X)), held_out)
         if cluster_labels is None:
             points = self._embed(X, y, run)
             clusterer = self.clusterer
             if clusterer is None:
                 clusterer = FINCH(partition=0, max_clusters=MAX_CLUSTERS)
-            self.clusterer_, groups = find_groups(clusterer, points, run.random_state)
+            self.clusterer_, groups = find_groups(
+                clusterer, points[left], run.random_state
+            )
             names = np.unique(groups[groups >= 0])
-            _, labels = cluster_means(points, groups)  # noise joins the nearest
+            _, codes = cluster_means(points[left], groups)  # noise joins the nearest
         else:
             vars(self).pop("embedder_", None)  # of an earlier fit without labels
             vars(self).pop("clusterer_", None)
             points = X.reshape(len(X), -1)
-            names, labels = classes_and_codes(cluster_labels, "cluster_labels")
-        kept, merged = merge_tiny(points, labels, self.min_cluster_size)
+            names, given = classes_and_codes(cluster_labels, "cluster_labels")
+            present, codes = np.unique(given[left], return_inverse=True)
+            names = names[present]
+        kept, merged = merge_tiny(points[left], codes, self.min_cluster_size)
         if len(kept) < 2:
             self._refuse_single(cluster_labels)
         self.clusters_ = names[kept]
         self.cluster_sizes_ = np.bincount(merged)
-        return merged
+        if not len(held_out):
+            return merged
+        labels = np.full(len(X), -1)
+        labels[left] = merged
+        if cluster_labels is not None:
+            cluster_of = np.full(given.max() + 1, -1)
+            cluster_of[given[left]] = merged
+            labels[held_out] = cluster_of[given[held_out]]
+        _, labels = cluster_means(points, labels)  # others join the nearest
+        return labels
 
     def _embed(self, X, y, run):
-        """Rows to cluster, (n, p)."""
+        """Rows to cluster, (n, p); the embedder is fitted without those held out."""
         embedder = self.embedder
         if embedder is None:
             if (X == X[:1]).all():
@@ -471,9 +497,14 @@ class SubclusterDetector(BaseHypersphereDetector):
                     f", got n_samples={len(X)} that are all alike. Give more of them, "
                     "or cluster_labels."
                 )
-            embedder = principal_components(X)
+            embedder = principal_components(X, len(X) - len(run.held_out))
         embedder = clone_with_seeds(embedder, run.random_state)
-        if hasattr(embedder, "fit_transform"):
+        if len(run.held_out) and hasattr(embedder, "transform"):
+            rest = np.delete(np.arange(len(X)), run.held_out)
+            _, y = indexable(X, y)
+            own_y = None if y is None else _safe_indexing(y, rest)
+            points = embedder.fit(X[rest], own_y).transform(X)
+        elif hasattr(embedder, "fit_transform"):
             points = embedder.fit_transform(X, y)
         else:
             points = embedder.fit(X, y).transform(X)
@@ -502,23 +533,27 @@ class SubclusterDetector(BaseHypersphereDetector):
             "or none, to have sub-clusters found."
         )
 
-    def _keep(self, rows, plan):
-        self._fit_scorer(rows, plan.held_out)
-        if len(plan.held_out):
-            # New samples are below this quantile as often as is asked for, on average.
-            calibrates, method = plan.held_out, "weibull"
-        else:
-            calibrates, method = evenly_spaced(len(rows), MOST_CALIBRATING), "linear"
-        X, labels = rows.X[calibrates], rows.y[calibrates]
+    def _keep(self, rows, held_out, plan):
+        self._fit_scorer(rows, held_out)
+        placing = held_out
+        if not len(placing):
+            placing = evenly_spaced(len(rows), MOST_PLACING)
+        X, labels = rows.X[placing], rows.y[placing]
         told = self._outputs(X, partial(torch.argmax, dim=1))
         scores = self._scores(X)
         self.diagnostics_["accuracy"] = float(np.mean(told == labels))
         self.diagnostics_["n_distinct_scores"] = len(np.unique(scores))
-        self._set_offset(scores, method)
+        self._set_threshold(scores, held_out)
 
     def _fit_scorer(self, rows, held_out):
         """Decide how to score, until the next fit."""
         self._scored_by = self.scorer
+        is_odin = self.scorer == "odin"
+        self._scoring = {
+            "temperature": self._auto("temperature", 1000.0 if is_odin else 1.0)
+        }
+        if is_odin:
+            self._scoring["epsilon"] = deepcopy(self.epsilon)
         vars(self).pop("scorer_", None)
         if self.scorer == "knn":
             self.scorer_ = self._fit_neighbors(rows, held_out)
@@ -542,26 +577,27 @@ class SubclusterDetector(BaseHypersphereDetector):
     def _logits(self, output):
         return output
 
+    def _logit_members(self):
+        return [self]
+
     def _scores(self, X):
         if self._scored_by in EMBEDDING_SCORERS:
             parts = gen_batches(len(X), SCORED_AT_ONCE)
             score = self.scorer_.score_samples
             return np.concatenate([score(self._embeddings(X[part])) for part in parts])
         if self._scored_by == "odin":
-            temperature = self._auto("temperature", 1000.0)
-            return confidence_after_step(self, X, temperature, self.epsilon)
+            return confidence_after_step([self], X, **self._scoring)
         function = msp if self._scored_by == "msp" else energy
-        temperature = self._auto("temperature", 1.0)
-        return self._outputs(X, partial(function, temperature=temperature))
+        return self._outputs(X, partial(function, **self._scoring))
 
 
-def principal_components(X):
-    """What embeds samples, (n, ...), to be clustered, where no embedder is given."""
+def principal_components(X, n_fitted):
+    """An embedder for samples, (n, ...), of which it is fitted to so many."""
     # Here, because importing them takes longer than all of this package.
     from sklearn.decomposition import PCA
     from sklearn.pipeline import make_pipeline
 
-    n_components = min(N_PRINCIPAL, len(X), math.prod(X.shape[1:]))
+    n_components = min(N_PRINCIPAL, n_fitted, math.prod(X.shape[1:]))
     flatten = FunctionTransformer(contrasts).set_output(transform="default")
     return make_pipeline(flatten, PCA(n_components))
 

@@ -2,7 +2,7 @@
 
 As everywhere, the lower a score, the more abnormal the sample. These are the scores
 that :class:`~sk_hypersphere.SubclusterDetector` chooses from; they work for every
-fitted classifier of this package too.
+fitted classifier of this package too, and for ensembles of these.
 """
 
 from copy import deepcopy
@@ -17,8 +17,10 @@ from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import nn
 from torch.nn import functional
 
+from sk_hypersphere._arrays import as_array
 from sk_hypersphere._batches import evenly_spaced, map_batches, rows_at_once
 from sk_hypersphere._finch import directions
 from sk_hypersphere._labels import as_labels, classes_and_codes
@@ -144,7 +146,8 @@ def logits_of(classifier, X):
     Parameters
     ----------
     classifier : estimator
-        A fitted classifier of this package, or a `SubclusterDetector`.
+        A fitted classifier of this package, a `SubclusterDetector`, or a
+        `HypersphereEnsemble` of classifiers.
 
     X : array-like of shape (n_samples, n_features) or \
             (n_samples, channels, height, width)
@@ -154,7 +157,7 @@ def logits_of(classifier, X):
     -------
     ndarray of shape (n_samples, n_classes), float64
         Also for two classes. Of classifiers with centers, minus the squared distances;
-        of `CACClassifier`, minus the distances.
+        of `CACClassifier`, minus the distances; of ensembles, the means over members.
 
     Raises
     ------
@@ -170,8 +173,8 @@ def logits_of(classifier, X):
     >>> logits_of(classifier, X).shape
     (40, 2)
     """
-    X = _valid_samples(classifier, X)
-    return classifier._outputs(X, classifier._logits)
+    members, X = _members_and_samples(classifier, X)
+    return np.mean([member._outputs(X, member._logits) for member in members], axis=0)
 
 
 def odin(classifier, X, *, temperature=1000.0, epsilon=0.0014):
@@ -189,7 +192,8 @@ def odin(classifier, X, *, temperature=1000.0, epsilon=0.0014):
     Parameters
     ----------
     classifier : estimator
-        A fitted classifier of this package, or a `SubclusterDetector`.
+        A fitted classifier of this package, a `SubclusterDetector`, or a
+        `HypersphereEnsemble` of classifiers, whose logits are the means over members.
 
     X : array-like of shape (n_samples, n_features) or \
             (n_samples, channels, height, width)
@@ -231,20 +235,28 @@ def odin(classifier, X, *, temperature=1000.0, epsilon=0.0014):
     (40,)
     """
     _check_temperature(temperature)
-    X = _valid_samples(classifier, X)
-    return confidence_after_step(classifier, X, temperature, epsilon)
+    members, X = _members_and_samples(classifier, X)
+    return confidence_after_step(members, X, temperature, epsilon)
 
 
-def confidence_after_step(classifier, X, temperature, epsilon):
-    """As `odin`, for an array that is known to be valid."""
-    module, device = classifier._module()
+def confidence_after_step(members, X, temperature, epsilon):
+    """As `odin`, for estimators whose mean logits count, and a valid array."""
+    modules = nn.ModuleList()
     with torch.inference_mode(False):
-        if any(weight.is_inference() for weight in module.parameters()):
-            module = deepcopy(module)  # of a model that was loaded in inference mode
+        for member in members:
+            module, device = member._module()
+            if any(weight.is_inference() for weight in module.parameters()):
+                module = deepcopy(module)  # it was loaded in inference mode
+            modules.append(module)
         steps = as_steps(epsilon, X.shape[1:]).to(device)
 
     def logits(x):
-        return classifier._logits(module(x).double())
+        # `forward`, because calling a module that is compiled would compile it anew.
+        total = sum(
+            member._logits(module.forward(x).double())
+            for member, module in zip(members, modules, strict=True)
+        )
+        return total / len(members)
 
     def score(x):
         with torch.inference_mode(False), torch.enable_grad():
@@ -255,7 +267,7 @@ def confidence_after_step(classifier, X, temperature, epsilon):
         nearer = gradient.sign_().mul_(steps).add_(x.detach())
         return msp(logits(nearer), temperature=temperature)
 
-    return map_batches(score, X, device, rows_at_once(X, module, with_gradient=True))
+    return map_batches(score, X, device, rows_at_once(X, modules, with_gradient=True))
 
 
 def _log_odds(logits):
@@ -268,16 +280,16 @@ def _log_odds(logits):
     return largest - logits.masked_fill(is_largest, -torch.inf).logsumexp(dim=1)
 
 
-def _valid_samples(classifier, X):
-    """Samples for a fitted classifier that has logits."""
-    if not hasattr(classifier, "_logits"):
+def _members_and_samples(classifier, X):
+    """Estimators with logits, one or those of an ensemble, and samples for them."""
+    if not hasattr(classifier, "_logit_members"):
         raise TypeError(
-            "classifier must be a classifier of sk_hypersphere or a SubclusterDetector"
-            f", got {type(classifier).__name__}, which has no logits. Use one of "
-            "these, or scores of embeddings."
+            "classifier must be a classifier of sk_hypersphere, an ensemble of these or"
+            f" a SubclusterDetector, got {type(classifier).__name__}, which has no "
+            "logits. Use one of these, or scores of embeddings."
         )
     check_is_fitted(classifier)
-    return classifier._validate(X, reset=False)
+    return classifier._logit_members(), classifier._validate(X, reset=False)
 
 
 def as_steps(epsilon, shape):
@@ -356,7 +368,9 @@ class MahalanobisDistance(BaseEstimator):
         """
         from sklearn.covariance import LedoitWolf  # here, because few need it
 
-        X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)
+        X, y = validate_data(
+            self, as_array(X), as_array(y), dtype=np.float64, ensure_min_samples=2
+        )
         _, labels = classes_and_codes(as_labels(y))
         self.means_, _ = cluster_means(X, labels)
         within = LedoitWolf(store_precision=False, assume_centered=True)
@@ -381,7 +395,7 @@ class MahalanobisDistance(BaseEstimator):
             Minus the squared distance, in squared standard deviations.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float64, reset=False)
+        X = validate_data(self, as_array(X), dtype=np.float64, reset=False)
         origin = self.means_.mean(axis=0)  # far from it, digits would be lost
         # Unlike a matrix product, it does not depend on what else is scored.
         white, means = (
@@ -464,7 +478,8 @@ class NeighborDistance(BaseEstimator):
         # Here, because importing it takes longer than all of this package.
         from sklearn.neighbors import NearestNeighbors
 
-        X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
+        dtypes = [np.float64, np.float32]
+        X = validate_data(self, as_array(X), dtype=dtypes, ensure_min_samples=2)
         if self.max_candidates is not None:
             X = X[evenly_spaced(len(X), self.max_candidates)]
         # One more, for the sample itself.
@@ -487,7 +502,8 @@ class NeighborDistance(BaseEstimator):
             Minus the mean distance.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=self.embeddings_.dtype, reset=False)
+        dtype = self.embeddings_.dtype
+        X = validate_data(self, as_array(X), dtype=dtype, reset=False)
         places = self._place(X)
         _, nearest = self.neighbors_.kneighbors(places)  # (n, m + 1)
         distances, is_itself = np.empty(nearest.shape), np.empty(nearest.shape, bool)

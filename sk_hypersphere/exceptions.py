@@ -3,12 +3,16 @@
 import sys
 import warnings
 
-# A warning is about a line outside of these: whoever called `fit`.
+# A warning is about the line that called, which is the first outside of these.
 OWN_PACKAGES = {"sk_hypersphere", "sklearn", "joblib"}
 
 
 class CollapseWarning(UserWarning):
     """The encoder maps all training rows to one point, so that all scores are alike."""
+
+
+class CalibrationWarning(UserWarning):
+    """Too few normal samples are held out of training for the promised false alarms."""
 
 
 class SupervisionWarning(UserWarning):
@@ -37,7 +41,7 @@ def package_of(frame):
     return frame.f_globals.get("__name__", "").partition(".")[0]
 
 
-def warn_caller(message, category):
+def warn_caller(message, category=UserWarning):
     """Warn at the line that called this package, also by way of scikit-learn."""
     frame, level = sys._getframe(1), 2
     while frame and package_of(frame) in OWN_PACKAGES:

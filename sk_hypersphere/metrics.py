@@ -5,7 +5,6 @@ example anomalies), all others belong to known classes. Scores are `score_sample
 lower, the more abnormal.
 """
 
-import warnings
 from numbers import Real
 
 import numpy as np
@@ -16,11 +15,14 @@ from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from sk_hypersphere._labels import as_labels, is_label
+from sk_hypersphere._threshold import conformal_p_values
+from sk_hypersphere.exceptions import warn_caller
 
 __all__ = [
     "NoveltySplit",
     "aupr_in",
     "aupr_out",
+    "conformal_p_values",
     "fpr_at_tpr",
     "known_accuracy",
     "make_novelty_scorer",
@@ -460,14 +462,13 @@ class _NoveltyScorer:
             "fpr95": -0.95,
         }
         value = float(chance.get(self.metric, 0.0))
-        warnings.warn(
+        warn_caller(
             f"The metric {self.metric!r} is not defined on a fold without {missing} "
             f"(outlier_label={self.outlier_label!r}). The scorer gives every estimator "
             f"{value} there, so that the other folds rank them. Use NoveltySplit or "
             "StratifiedKFold as cv, or the metrics 'oscr' or 'known_accuracy', which "
             "need no outliers.",
             UndefinedMetricWarning,
-            stacklevel=3,
         )
         return value
 
@@ -611,10 +612,9 @@ def _is_undefined(name, found, needs_both=True):
     if found.any() and not (needs_both and found.all()):
         return False
     needed = "outliers and of known classes" if needs_both else "known classes"
-    warnings.warn(
+    warn_caller(
         f"{name} is not defined unless y_true has rows of {needed}: NaN is returned. "
         "Give such rows, or the outlier_label that tells them apart.",
         UndefinedMetricWarning,
-        stacklevel=4,  # past the check of parameters, to the caller
     )
     return True

@@ -11,6 +11,8 @@ from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sk_hypersphere._arrays import as_array, check_not_empty
+
 __all__ = ["GlobalContrastNormalizer"]
 
 _VALUES_PER_BATCH = 2**20  # 8 MiB of float64
@@ -172,7 +174,10 @@ class GlobalContrastNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstim
     def _validate(self, X, *, reset):
         # A dtype in the list is kept as it is, without a copy; others become float64.
         dtypes = [np.float64, np.float32, np.uint8]
-        return validate_data(self, X, reset=reset, dtype=dtypes, allow_nd=True)
+        X = as_array(X)
+        X = validate_data(self, X, reset=reset, dtype=dtypes, allow_nd=True)
+        check_not_empty(X)
+        return X
 
     def _normalized_batches(self, X):
         """Yield slices of `X` and their flat, contrast-normalized float64 samples."""

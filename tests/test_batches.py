@@ -18,6 +18,7 @@ from sk_hypersphere._batches import (
     check_finite,
     even_batches,
     evenly_spaced,
+    hold_out,
     inference_batches,
     map_batches,
     mix_outliers,
@@ -513,3 +514,43 @@ def test_values_are_not_looked_at_where_they_are_assumed_to_be_finite():
     with config_context(assume_finite=True):
         ((_, batch),) = inference_batches(X, torch.device("cpu"), 32)
     assert batch[:3].isnan().all()
+
+
+# Samples held out.
+
+
+@pytest.mark.parametrize("n_drawn", [0, 1, 10, 57, 90])
+def test_as_many_rows_are_held_out_as_are_asked_for_and_no_outliers(n_drawn):
+    y = np.random.RandomState(0).randint(-1, 3, 160)
+    drawn = hold_out(y, n_drawn, np.random.RandomState(0))
+    assert len(drawn) == n_drawn
+    assert (np.diff(drawn) > 0).all() and drawn.dtype.kind == "i"
+    assert (y[drawn] >= 0).all()
+
+
+def test_rows_are_held_out_of_classes_in_proportion_to_their_size():
+    y = np.repeat([0, 1, 2], [600, 300, 100])
+    sizes = np.bincount(y[hold_out(y, 100, np.random.RandomState(0))])
+    np.testing.assert_allclose(sizes, [60, 30, 10], atol=1)
+
+
+@pytest.mark.parametrize("n_drawn", [6, 7, 1000])
+def test_a_row_of_each_class_is_left_however_many_are_asked_for(n_drawn):
+    y = np.array([0, 0, 0, 1, 2, 2, 2, 2, 2, -1, -1])
+    drawn = hold_out(y, n_drawn, np.random.RandomState(0))
+    assert {*np.delete(y, drawn)} == {-1, 0, 1, 2}
+    assert len(drawn) == 6
+
+
+def test_each_row_is_as_likely_to_be_held_out():
+    y, counts = np.zeros(10, dtype=int), np.zeros(10)
+    random_state = np.random.RandomState(0)
+    for _ in range(2000):
+        counts[hold_out(y, 3, random_state)] += 1
+    np.testing.assert_allclose(counts / 2000, 0.3, atol=0.04)
+
+
+def test_where_there_is_nothing_to_hold_out_nothing_is():
+    for y in (np.array([-1, -1]), np.array([0, 1]), np.array([0])):
+        assert len(hold_out(y, 0, np.random.RandomState(0))) == 0
+    assert len(hold_out(np.array([0, 1]), 5, np.random.RandomState(0))) == 0

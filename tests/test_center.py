@@ -1,27 +1,12 @@
 """What is particular to CenterLossClassifier; see also test_classifier.py."""
 
 import numpy as np
-import pytest
 import torch
-from sklearn.datasets import make_blobs
 
+from helpers import naive_sq_distances
 from sk_hypersphere import CenterLossClassifier
 
 LEARNS = {"max_epochs": 30, "lr": 1e-2, "random_state": 0}
-
-
-@pytest.fixture(scope="module")
-def data():
-    """Three classes, and example anomalies, labelled -1, between two of them."""
-    centers = [[0, 0, 0], [6, 0, 0], [0, 6, 0], [3, 0, 0]]
-    X, y = make_blobs([60, 60, 60, 40], centers=centers, random_state=0)
-    return X, np.where(y == 3, -1, y)
-
-
-def naive_sq_distances(fitted, X):
-    embeddings = fitted.transform(X).astype(np.float64)
-    centers = fitted.centers_.astype(np.float64)
-    return np.array([[np.sum((z - c) ** 2) for c in centers] for z in embeddings])
 
 
 def logits(fitted, X):
@@ -31,15 +16,15 @@ def logits(fitted, X):
         )
 
 
-def test_the_linear_classifier_starts_in_agreement_with_the_centers(data):
-    X, y = data
+def test_the_linear_classifier_starts_in_agreement_with_the_centers(with_anomalies):
+    X, y = with_anomalies
     untrained = CenterLossClassifier(max_epochs=0, random_state=0).fit(X, y)
     nearest = naive_sq_distances(untrained, X).argmin(axis=1)
     np.testing.assert_array_equal(logits(untrained, X).argmax(dim=1), nearest)
 
 
-def test_the_linear_classifier_is_trained_and_has_no_part_in_scores(data):
-    X, y = data
+def test_the_linear_classifier_is_trained_and_has_no_part_in_scores(with_anomalies):
+    X, y = with_anomalies
     fitted = CenterLossClassifier(**LEARNS).fit(X, y)
     classes = fitted.classes_[logits(fitted, X).argmax(dim=1).numpy()]
     assert np.mean(classes == y) > 0.9
@@ -50,9 +35,9 @@ def test_the_linear_classifier_is_trained_and_has_no_part_in_scores(data):
     np.testing.assert_array_equal(before[1], fitted.predict_proba(X))
 
 
-def test_only_the_centers_are_exempt_from_weight_decay(data):
+def test_only_the_centers_are_exempt_from_weight_decay(with_anomalies):
     params = {"weight_decay": 0.1, "max_epochs": 1, "random_state": 0}
-    fitted = CenterLossClassifier(**params).fit(*data)
+    fitted = CenterLossClassifier(**params).fit(*with_anomalies)
     decay = {
         id(parameter): group["weight_decay"]
         for group in fitted.net_.optimizer_.param_groups

@@ -14,6 +14,7 @@ import unittest
 import warnings
 from copy import deepcopy
 from importlib import import_module
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -39,7 +40,11 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import sk_hypersphere
 from sk_hypersphere._batches import unwrapped
-from sk_hypersphere.exceptions import NonFiniteLossError, SupervisionWarning
+from sk_hypersphere.exceptions import (
+    CalibrationWarning,
+    NonFiniteLossError,
+    SupervisionWarning,
+)
 
 # Settings of each estimator that the laws are tried with, besides SMALL. Classifiers
 # have to be right on blobs, which takes them some epochs.
@@ -79,6 +84,7 @@ GRID = {"encoder__hidden_units": [(4,), (16,)], "nu": [0.05, 0.5]}
 
 RESPONSES = (
     "score_samples",
+    "p_values",
     "decision_function",
     "predict_proba",
     "predict",
@@ -133,6 +139,10 @@ def has_scores(estimator):
     return has_net(estimator) and hasattr(estimator, "score_samples")
 
 
+def has_threshold(estimator):
+    return "false_alarm_rate" in estimator.get_params()
+
+
 def has_transform(estimator):
     return hasattr(estimator, "transform")
 
@@ -143,20 +153,25 @@ def learns_from_normal_rows(estimator):
         return False
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        fresh(estimator, max_epochs=0).fit(np.random.RandomState(0).randn(9, 4))
+        fresh(estimator, max_epochs=0).fit(np.random.RandomState(0).randn(50, 4))
     return not any(issubclass(w.category, SupervisionWarning) for w in caught)
 
 
 def is_example_anomaly(estimator, y):
     """Which labels, +1 or -1, are those of example anomalies to an estimator."""
-    if "anomaly_label" in estimator.get_params():
+    params = getattr(estimator, "estimator", estimator).get_params()
+    if "anomaly_label" in params:
         return y == -1
-    return y == getattr(estimator, "outlier_label", None)
+    return y == params.get("outlier_label")
 
 
 # For checks of scikit-learn, whose labels are no supervision, and where there are none.
 WITHOUT_SUPERVISION = pytest.mark.filterwarnings(
     "ignore::sk_hypersphere.exceptions.SupervisionWarning"
+)
+# For data of a few samples, which are too few to hold some out.
+FEW_SAMPLES = pytest.mark.filterwarnings(
+    "ignore::sk_hypersphere.exceptions.CalibrationWarning"
 )
 
 ESTIMATORS = [*make_estimators(INIT_PARAMS, default=[{}])]
@@ -204,6 +219,8 @@ def fresh(estimator, **params):
 def responses(estimator, X):
     """All that a fitted estimator says about samples, by method."""
     names = [name for name in RESPONSES if hasattr(estimator, name)]
+    if not len(getattr(estimator, "calibration_scores_", [0])):
+        names.remove("p_values")  # it needs some
     return {name: getattr(estimator, name)(X) for name in names}
 
 
@@ -252,6 +269,7 @@ def rows_encoder(*layers):
 
 
 @WITHOUT_SUPERVISION
+@FEW_SAMPLES
 @checks.parametrize_with_checks(
     ESTIMATORS,
     expected_failed_checks=lambda e: EXPECTED_FAILURES.get(type(e).__name__, {}),
@@ -302,6 +320,7 @@ TRANSFORMER_CHECKS = [
 
 # These checks hand arrays to models fitted on data frames, and the other way round.
 @pytest.mark.filterwarnings("ignore:X .* feature names:UserWarning")
+@FEW_SAMPLES
 @law(has_transform)
 @pytest.mark.parametrize("check", TRANSFORMER_CHECKS, ids=lambda c: c.__name__)
 def test_check_of_transformers_passes(estimator, check):
@@ -378,6 +397,16 @@ def test_defaults_are_documented_as_they_are(thing):
 
 
 @law(lambda estimator: True)
+def test_descriptions_break_lines_only_where_they_are_full(estimator):
+    """A line that ends early is the scar of a sentence that was put in or taken out."""
+    lines = inspect.getsource(type(estimator)).split('"""')[1].splitlines()
+    for line, following in pairwise(lines):
+        is_text = all(re.match(r" {8}[\w`\"(]", text) for text in (line, following))
+        if is_text:
+            assert len(line) + 1 + len(following.split()[0]) > 84, line
+
+
+@law(lambda estimator: True)
 def test_public_methods_and_their_parameters_are_documented(estimator):
     inherited = {"get_params", "set_params"}  # documented by scikit-learn
     for name, method in public_methods(type(estimator)).items():
@@ -438,7 +467,8 @@ def test_a_pipeline_is_its_steps_one_after_the_other(estimator, X, y):
     pipeline = make_pipeline(StandardScaler(), fresh(estimator)).fit(X, y)
     scaled = StandardScaler().fit_transform(X)
     alone = responses(fresh(estimator).fit(scaled, y), scaled)
-    alone.pop("detect", None)  # no pipeline hands it on
+    for name in ("detect", "p_values"):  # no pipeline hands them on
+        alone.pop(name, None)
     assert_same(responses(pipeline, X), alone)
 
 
@@ -620,16 +650,171 @@ def test_decisions_are_scores_above_the_offset(estimator, X, y):
     np.testing.assert_array_equal(fitted.predict(X), np.where(decisions < 0, -1, 1))
 
 
-@law(lambda estimator: "contamination" in estimator.get_params())
+@law(has_threshold)
 @pytest.mark.parametrize("contamination", [0.05, 0.1, 0.5])
 def test_contamination_is_the_fraction_called_anomalies(estimator, contamination, X, y):
-    fitted = fresh(estimator, contamination=contamination)
-    if "calibration_fraction" in fitted.get_params():
-        fitted.set_params(calibration_fraction=0)
-    fitted.fit(X, y)
+    fitted = fresh(estimator, contamination=contamination).fit(X, y)
     detect = fitted.detect if is_classifier(fitted) else fitted.predict
     counted = X[~is_example_anomaly(fitted, y)]
     assert np.mean(detect(counted) == -1) == pytest.approx(contamination, abs=0.01)
+
+
+# Promises.
+
+
+def normal_rows(n, seed):
+    """Rows of two classes that lie apart, and these classes."""
+    rng = np.random.RandomState(seed)
+    classes = rng.randint(2, size=n)
+    return (rng.randn(n, 4) + 6 * classes[:, None]).astype(np.float32), classes
+
+
+def anomalies(n, seed):
+    return np.random.RandomState(seed).randn(n, 4).astype(np.float32) + [30, 0, 0, 0]
+
+
+def trained_for_a_promise(estimator, n, **params):
+    """A fit to normal rows of two classes, with some example anomalies."""
+    X, classes = normal_rows(n, seed=7)  # not that of the estimators
+    outlier = -1
+    labels = classes if is_classifier(estimator) else np.ones(n, dtype=int)
+    inner = getattr(estimator, "estimator", estimator)
+    if "anomaly_label" in inner.get_params() or getattr(inner, "outlier_label", None):
+        outlier = getattr(inner, "outlier_label", -1)
+        X = np.concatenate([X, anomalies(20, seed=0)])
+        labels = np.concatenate([labels, np.full(20, outlier)])
+    return fresh(estimator, **params).fit(X, labels)
+
+
+@law(has_threshold)
+@pytest.mark.parametrize("rate", [0.05, 0.2])
+def test_new_normal_rows_fall_below_as_often_as_promised(estimator, rate):
+    fitted = trained_for_a_promise(estimator, 2000, false_alarm_rate=rate)
+    new, _ = normal_rows(4000, seed=1)
+    n_calibrating = len(fitted.calibration_scores_)
+    assert n_calibrating == 400
+    share = np.mean(fitted.score_samples(new) < fitted.offset_)
+    deviation = np.sqrt(rate * (1 - rate) * (1 / n_calibrating + 1 / len(new)))
+    assert abs(share - rate) < 3.5 * deviation
+
+
+@law(has_threshold)
+def test_the_promise_is_one_in_twenty_by_default(estimator):
+    default = inspect.signature(type(estimator)).parameters["false_alarm_rate"].default
+    if default is None:  # an ensemble, which has that of its estimator
+        default = estimator.estimator.false_alarm_rate
+    assert default == 0.05
+
+
+@law(has_threshold)
+@pytest.mark.parametrize("kind", ["rows", "images"])
+def test_samples_that_are_held_out_have_no_part_in_training(
+    estimator, kind, X, y, images, image_labels
+):
+    if kind == "images":
+        X, y = images, image_labels
+    fitted = fresh(estimator).fit(X, y)
+    held_out = fitted.calibration_indices_
+    assert len(held_out) >= 19
+    assert not is_example_anomaly(fitted, y)[held_out].any()
+    changed = X.copy()
+    changed[held_out] = changed[held_out][::-1] // 2 + 3
+    again = fresh(estimator).fit(changed, y)
+    np.testing.assert_array_equal(again.calibration_indices_, held_out)
+    members = (getattr(e, "estimators_", [e]) for e in (fitted, again))
+    for ours, theirs in zip(*members, strict=True):
+        for name, value in ours.net_.module_.state_dict().items():
+            assert torch.equal(value, theirs.net_.module_.state_dict()[name]), name
+
+
+@law(has_threshold)
+def test_calibration_scores_are_those_of_the_samples_held_out(estimator, X, y):
+    fitted = fresh(estimator).fit(X, y)
+    scores = np.sort(fitted.score_samples(X[fitted.calibration_indices_]))
+    np.testing.assert_array_equal(fitted.calibration_scores_, scores)
+    place = np.quantile(scores, 0.05, method="weibull")
+    assert fitted.offset_ == pytest.approx(place, rel=1e-12)
+
+
+@law(has_threshold)
+def test_p_values_count_the_calibration_scores_below(estimator, X, y):
+    fitted = fresh(estimator).fit(X, y)
+    m = len(fitted.calibration_scores_)
+    for score, p in zip(fitted.score_samples(X), fitted.p_values(X), strict=True):
+        assert p == (1 + sum(s <= score for s in fitted.calibration_scores_)) / (m + 1)
+
+
+@law(has_threshold)
+def test_p_values_are_refused_without_calibration(estimator, X, y):
+    fitted = fresh(estimator, contamination=0.1).fit(X, y)
+    assert len(fitted.calibration_indices_) == 0
+    with pytest.raises(ValueError, match='contamination="auto"'):
+        fitted.p_values(X)
+
+
+@law(has_threshold)
+def test_too_few_samples_for_a_promise_are_warned_of(estimator):
+    with pytest.warns(CalibrationWarning, match="needs 19 normal samples") as caught:
+        trained_for_a_promise(estimator, 30)
+    assert all(warning.filename == __file__ for warning in caught)
+
+
+# What is fixed at fit stays fixed.
+
+
+class Poison:
+    """A value that no method can use."""
+
+    def __eq__(self, other):
+        raise AssertionError("a parameter was read after fit")
+
+    __hash__ = None
+    __bool__ = __call__ = __len__ = __iter__ = __float__ = __eq__
+
+
+def other_values(value):
+    """Values that a parameter may be set to in place of one."""
+    yield Poison()
+    if isinstance(value, (bool, np.bool_)):
+        yield not value
+    elif isinstance(value, (int, float)):
+        yield value * 3 + 1
+    elif isinstance(value, str):
+        yield from ("auto", "nearest", "norm", "msp", "bce", "boundary", 9)
+    else:
+        yield from (-1, True, "x")
+
+
+@law(lambda estimator: hasattr(estimator, "fit") and has_nets(estimator))
+def test_no_parameter_changes_a_response_after_fit(estimator, X, y):
+    fitted = fresh(estimator).fit(X, y)
+    before = responses(fitted, X) | {"score": scores_with_labels(fitted, X, y)}
+    names = [
+        n for n in fitted.get_params() if not n.endswith(("device", "__estimator"))
+    ]
+    for name in names:
+        if name in ("estimator", "encoder_params", "net_params"):
+            continue
+        value = fitted.get_params()[name]
+        for other in other_values(value):
+            fitted.set_params(**{name: other})
+            after = responses(fitted, X) | {"score": scores_with_labels(fitted, X, y)}
+            assert_same(before, after)
+        fitted.set_params(**{name: value})
+
+
+@law(lambda estimator: "estimator" in estimator.get_params())
+def test_another_estimator_changes_no_response_after_fit(estimator, X, y):
+    fitted = fresh(estimator).fit(X, y)
+    before = responses(fitted, X)
+    for other in (IsolationForest(), StandardScaler(), fresh(estimator), Poison()):
+        fitted.estimator = other
+        assert_same(before, responses(fitted, X))
+
+
+def scores_with_labels(estimator, X, y):
+    """What `score` says, of classifiers."""
+    return estimator.score(X, y) if is_classifier(estimator) else 0.0
 
 
 @law(learns_from_normal_rows)
@@ -898,6 +1083,104 @@ def test_any_dtype_of_numbers_is_taken(estimator, dtype, X, y):
     assert_same(responses(in_memory, rounded), responses(fitted, rounded))
 
 
+@law(has_nets)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_a_torch_tensor_may_be_the_input(estimator, dtype, X, y):
+    rounded = X.round()
+    tensor = torch.from_numpy(rounded).to(dtype).requires_grad_()
+    fitted = fresh(estimator).fit(tensor, torch.from_numpy(y))
+    in_memory = fresh(estimator).fit(tensor.detach().float().numpy(), y)
+    assert_same(responses(in_memory, rounded), responses(fitted, rounded))
+    assert_same(responses(fitted, tensor), responses(fitted, tensor.detach()))
+
+
+@law(has_nets)
+@pytest.mark.parametrize("wrap", [lambda data: data, DataLoader], ids=["set", "loader"])
+def test_a_torch_data_set_is_refused_with_the_way_that_works(estimator, wrap, X, y):
+    data = wrap(TensorDataset(torch.from_numpy(X), torch.from_numpy(y)))
+    with pytest.raises(TypeError, match=r"skorch\.helper\.SliceDataset\(dataset\)"):
+        fresh(estimator).fit(data, y)
+
+
+@law(has_nets)
+@pytest.mark.parametrize("shape", [(8, 8, 1), (28, 28, 3), (10, 20, 4), (9, 30, 1)])
+def test_images_with_channels_last_are_refused(estimator, shape):
+    images = np.random.RandomState(0).randint(0, 256, (40, *shape)).astype(np.uint8)
+    with pytest.raises(ValueError, match=r"np\.moveaxis\(X, -1, 1\)"):
+        fresh(estimator).fit(images, np.where(np.arange(40) % 4, 1, -1))
+
+
+@FEW_SAMPLES
+@law(has_net)
+@pytest.mark.parametrize("shape", [(5, 40, 1), (3, 7, 3), (9, 4, 4), (16, 8, 5)])
+def test_narrow_images_with_channels_first_are_taken(estimator, shape):
+    images = np.random.RandomState(0).rand(24, *shape).astype(np.float32)
+    check_is_fitted(fresh(estimator).fit(images, np.where(np.arange(24) % 4, 1, -1)))
+
+
+@law(has_net)
+def test_an_own_encoder_may_take_channels_last(estimator):
+    images = np.random.RandomState(0).rand(80, 8, 8, 3).astype(np.float32)
+    labels = np.where(np.arange(80) % 4, 1, -1)
+    encoder = nn.Sequential(nn.Flatten(), nn.Linear(192, 3))
+    check_is_fitted(fresh(estimator).set_params(encoder=encoder).fit(images, labels))
+
+
+@law(has_net)
+def test_an_own_encoder_that_fails_for_channels_last_names_the_repair(estimator):
+    images = np.random.RandomState(0).rand(80, 8, 8, 3).astype(np.float32)
+    encoder = nn.Sequential(nn.Conv2d(3, 2, 8), nn.Flatten())
+    with pytest.raises(ValueError, match=r"np\.moveaxis\(X, -1, 1\)"):
+        fresh(estimator).set_params(encoder=encoder).fit(images, np.r_[-1, [1] * 79])
+
+
+@law(has_nets)
+@pytest.mark.parametrize("shape", [(0, 8, 8), (1, 0, 8), (1, 8, 0)])
+def test_images_of_size_0_are_refused(estimator, shape):
+    with pytest.raises(ValueError, match="along each axis|minimum of 1 is required"):
+        fresh(estimator).fit(np.zeros((40, *shape)), np.r_[-1, [1] * 39])
+
+
+@law(has_net)
+@pytest.mark.parametrize(
+    "entry", ["encoder__hidden_units", "net__max_epochs", "net__optimizer__betas"]
+)
+def test_entries_among_the_arguments_are_refused_with_the_repair(estimator, entry):
+    prefix, _, name = entry.partition("__")
+    with pytest.raises(TypeError, match=rf"{prefix}_params={{'{name}': 3}}"):
+        type(estimator)(**{entry: 3})
+
+
+FROZEN = {
+    "identity": nn.Identity(),
+    "frozen": nn.Linear(4, 3).requires_grad_(False),
+    "frozen-with-statistics": nn.BatchNorm1d(4).requires_grad_(False),
+}
+
+
+@law(has_net)
+@pytest.mark.parametrize("encoder", [*FROZEN.values()], ids=[*FROZEN])
+def test_an_encoder_with_nothing_to_train_is_used_as_it_is_or_refused(
+    estimator, encoder, X, y
+):
+    frozen = fresh(estimator).set_params(encoder=encoder)
+    try:
+        fitted = frozen.fit(X, y)
+    except ValueError as error:
+        assert "encoder must have parameters that can be trained" in str(error)
+        assert "DeepSVDD" in str(error)
+        return
+    n_of_head = sum(p.numel() for p in fitted.net_.module_.head.parameters())
+    assert fitted.diagnostics_["n_trained_parameters"] == n_of_head
+    assert bool(fitted.n_iter_) == bool(n_of_head)
+    with torch.no_grad():
+        embedding = deepcopy(encoder).eval()(torch.from_numpy(X)).numpy()
+    if not n_of_head:  # else statistics may move with the batches
+        np.testing.assert_allclose(fitted.transform(X), embedding, rtol=1e-5)
+    copy = pickle.loads(pickle.dumps(fitted))
+    assert_same(responses(fitted, X), responses(copy, X))
+
+
 # Odd data: fit and give finite numbers.
 
 ODD_DATA = {
@@ -920,6 +1203,7 @@ ODD_DATA = {
 }
 
 
+@FEW_SAMPLES
 @law(has_nets)
 @pytest.mark.parametrize("data", [*ODD_DATA.values()], ids=[*ODD_DATA])
 def test_odd_data_gives_finite_numbers(estimator, data):
@@ -990,6 +1274,21 @@ def test_warm_start_goes_on_from_the_former_weights(estimator, X, y):
     standstill = fitted.set_params(lr=1e-30, random_state=1).fit(X, y).transform(X)
     np.testing.assert_array_equal(before, standstill)
     assert not np.array_equal(before, fitted.set_params(lr=0.1).fit(X, y).transform(X))
+
+
+@law(has_net)
+def test_warm_start_without_epochs_changes_no_response(estimator, X, y):
+    # Not the embedder and the clusterer, which are fitted anew.
+    labels = {"cluster_labels": y} if "min_cluster_size" in vars(estimator) else {}
+    fitted = fresh(estimator, warm_start=True).fit(X, y, **labels)
+    before, clusters = responses(fitted, X), getattr(fitted, "labels_", None)
+    again = fitted.set_params(max_epochs=0, random_state=1).fit(X, y, **labels)
+    after = responses(again, X)
+    if not np.array_equal(getattr(again, "labels_", None), clusters):
+        # Samples have joined the nearest sphere, whose radius they change.
+        after = {"transform": after["transform"]}
+    for name, values in after.items():
+        np.testing.assert_allclose(values, before[name], rtol=1e-6, err_msg=name)
 
 
 @law(has_net)

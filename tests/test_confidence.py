@@ -18,6 +18,7 @@ from sk_hypersphere import (
     CACClassifier,
     CenterLossClassifier,
     DeepSVDD,
+    HypersphereEnsemble,
     IILossClassifier,
     MCHADClassifier,
     SubclusterDetector,
@@ -61,6 +62,7 @@ BYTES = (40 * IMAGES + 100).clip(0, 255).astype(np.uint8)
 
 def fitted(make, X, y=Y, **params):
     params = {"max_epochs": 1, "random_state": 0, "device": "cpu", **params}
+    params["contamination"] = 0.1  # so that all samples are trained on
     if make is SubclusterDetector:
         return make(**params).fit(X, cluster_labels=y)
     return make(**params).fit(X, y)
@@ -566,3 +568,64 @@ def test_odin_takes_a_classifier_that_was_loaded_in_inference_mode():
         scores = odin(loaded, X)
     np.testing.assert_array_equal(scores, odin(fitted, X))
     np.testing.assert_array_equal(odin(loaded, X), scores)
+
+
+# Ensembles of classifiers
+
+
+@pytest.fixture(scope="module")
+def ensemble():
+    member = MCHADClassifier(max_epochs=1, contamination=0.1)
+    return HypersphereEnsemble(member, n_members=2, random_state=0).fit(ROWS, Y)
+
+
+def test_logits_of_an_ensemble_are_the_means_of_its_members(ensemble):
+    of_members = [logits_of(member, ROWS) for member in ensemble.estimators_]
+    logits = logits_of(ensemble, ROWS)
+    np.testing.assert_allclose(logits, np.mean(of_members, axis=0), rtol=1e-12)
+    np.testing.assert_allclose(logits, ensemble.decision_function(ROWS), rtol=1e-12)
+
+
+def test_odin_of_an_ensemble_without_a_step_is_the_largest_probability(ensemble):
+    expected = np.log(ensemble.predict_proba(ROWS).max(axis=1))
+    scores = odin(ensemble, ROWS, temperature=1.0, epsilon=0)
+    np.testing.assert_allclose(scores, expected, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(msp(logits_of(ensemble, ROWS)), scores, atol=1e-12)
+
+
+def test_odin_of_an_ensemble_steps_by_the_gradient_of_the_mean(ensemble):
+    step = 1e-3
+    scores = odin(ensemble, ROWS, temperature=1.0, epsilon=step)
+    before = odin(ensemble, ROWS, temperature=1.0, epsilon=0)
+    assert np.mean(scores > before) > 0.99
+    # No other step of that length in the axes gains more, to first order.
+    rng = np.random.RandomState(0)
+    for _ in range(5):
+        moved = ROWS + step * rng.choice([-1, 1], size=ROWS.shape)
+        gained = msp(logits_of(ensemble, moved.astype(np.float32)))
+        assert np.mean(gained <= scores + 1e-5) > 0.99
+
+
+def test_ensembles_of_detectors_have_no_logits():
+    detector = DeepSVDD(max_epochs=0, contamination=0.1)
+    fitted = HypersphereEnsemble(detector, n_members=2).fit(ROWS)
+    for function in (logits_of, odin):
+        with pytest.raises(TypeError, match="got HypersphereEnsemble, which has no"):
+            function(fitted, ROWS)
+
+
+def test_odin_compiles_nothing(on_rows):
+    """Calling a compiled module would compile it for evaluation; `forward` does not."""
+    for make in (MCHADClassifier, SubclusterDetector):
+        module = on_rows[make].net_.module_
+        expected = odin(on_rows[make], ROWS)
+
+        def fail(*args):
+            raise AssertionError("a compiled module was called")
+
+        module._compiled_call_impl = fail
+        np.testing.assert_array_equal(odin(on_rows[make], ROWS), expected)
+        np.testing.assert_array_equal(
+            logits_of(on_rows[make], ROWS[:3]), logits_of(on_rows[make], ROWS)[:3]
+        )
+        module._compiled_call_impl = None

@@ -5,10 +5,12 @@ import pytest
 import torch
 from torch import nn
 
+from helpers import naive_sq_distances
 from sk_hypersphere import DeepSAD, DeepSVDD
 from sk_hypersphere._spheres import away_from_zero, mean_embedding
 
 SMALL = {"max_epochs": 3, "random_state": 0}
+UNTRAINED = {"max_epochs": 0, "random_state": 0}
 LEARNS = {"max_epochs": 40, "lr": 1e-2, "random_state": 0}
 
 
@@ -27,24 +29,19 @@ def images():
     return np.random.RandomState(0).rand(40, 1, 8, 8).astype(np.float32)
 
 
-def naive_sq_distances(detector, X):
-    """Squared distance of each row to the center, in float64."""
-    (center,) = detector.centers_.astype(np.float64)
-    embeddings = detector.transform(X).astype(np.float64)
-    return np.array([np.sum((z - center) ** 2) for z in embeddings])
-
-
 # Without labels
 
 
 @pytest.mark.parametrize("labels", ["none", "all 0"])
-@pytest.mark.parametrize("contamination", ["auto", 0.2])
+@pytest.mark.parametrize("contamination", ["auto", "boundary", 0.2])
 @pytest.mark.parametrize("kind", ["rows", "images", "images, not pre-trained"])
 def test_without_labels_it_is_deep_svdd_to_the_last_bit(
     data, images, kind, contamination, labels
 ):
     X = data[0] if kind == "rows" else images
     params = {**SMALL, "contamination": contamination, "batch_size": 16}
+    if contamination == "auto":  # of 40 images, 20
+        params["calibration_fraction"] = 0.5
     if kind != "rows":
         params["pretrain_epochs"] = 2 * (kind == "images")
     y = None if labels == "none" else np.zeros(len(X), dtype=int)
@@ -55,6 +52,8 @@ def test_without_labels_it_is_deep_svdd_to_the_last_bit(
     np.testing.assert_array_equal(ours.centers_, theirs.centers_)
     np.testing.assert_array_equal(ours.radii_, theirs.radii_)
     assert ours.offset_ == theirs.offset_
+    np.testing.assert_array_equal(ours.calibration_scores_, theirs.calibration_scores_)
+    assert len(ours.calibration_scores_) == len(X) // 2 * (contamination == "auto")
     assert ours.n_iter_ == theirs.n_iter_
 
 
@@ -69,11 +68,36 @@ def test_without_labels_it_is_deep_svdd_by_default_too(data):
 
 def test_the_center_is_the_mean_embedding_without_known_anomalies(data):
     X, y = data
-    untrained = DeepSAD(max_epochs=0, random_state=0).fit(X, y)
+    untrained = DeepSAD(contamination=0.1, max_epochs=0, random_state=0).fit(X, y)
     mean = untrained.transform(X[y == 0]).mean(axis=0, dtype=np.float64)
     np.testing.assert_allclose(
         untrained.centers_[0], away_from_zero(mean, 0.1), rtol=1e-5
     )
+
+
+def test_samples_held_out_do_not_count_for_the_center(data):
+    X, y = data
+    untrained = DeepSAD(max_epochs=0, random_state=0).fit(X, y)
+    assert len(untrained.calibration_indices_) == 33
+    counted = np.setdiff1d(np.flatnonzero(y == 0), untrained.calibration_indices_)
+    mean = untrained.transform(X[counted]).mean(axis=0, dtype=np.float64)
+    np.testing.assert_allclose(
+        untrained.centers_[0], away_from_zero(mean, 0.1), rtol=1e-5
+    )
+
+
+def test_the_center_of_what_is_not_trained_stands_at_the_mean(data):
+    X, y = data
+    params = {"encoder": nn.Identity(), "contamination": "boundary"}
+    fitted = DeepSAD(center_epsilon=0.5, **params).fit(X, y)
+    mean = X[y == 0].mean(axis=0, dtype=np.float64)
+    np.testing.assert_allclose(fitted.centers_[0], mean, atol=1e-6)
+    assert (np.abs(mean) < 0.5).any()  # from where others are moved out
+    sq_distances = np.array([np.sum((x - mean) ** 2.0) for x in X])
+    expected = fitted.radii_**2 - sq_distances
+    np.testing.assert_allclose(fitted.score_samples(X), expected, atol=1e-4)
+    assert fitted.n_iter_ == 0
+    assert fitted.diagnostics_["n_trained_parameters"] == 0
 
 
 def test_known_normal_rows_count_for_the_center(data):
@@ -115,20 +139,45 @@ def test_a_mean_embedding_counts_what_the_mask_says(n):
 
 def test_the_score_is_what_is_left_of_the_radius(data):
     X, y = data
-    fitted = DeepSAD(**SMALL).fit(X, y)
-    expected = fitted.radii_**2 - naive_sq_distances(fitted, X)
-    np.testing.assert_allclose(fitted.score_samples(X), expected, rtol=1e-4, atol=1e-5)
-    assert fitted.offset_ == 0
+    for contamination in ("boundary", "auto", 0.2):
+        fitted = DeepSAD(contamination=contamination, **SMALL).fit(X, y)
+        scores = fitted.score_samples(X)
+        expected = fitted.radii_**2 - naive_sq_distances(fitted, X)[:, 0]
+        np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-5)
+        assert (fitted.offset_ == 0) == (contamination == "boundary")
 
 
 @pytest.mark.parametrize("nu", [0.05, 0.3])
 def test_nu_is_the_fraction_of_rows_not_labelled_anomalies_left_outside(data, nu):
     X, y = data
-    fitted = DeepSAD(nu=nu, calibration_fraction=0, **SMALL).fit(X, y)
+    fitted = DeepSAD(nu=nu, contamination="boundary", **SMALL).fit(X, y)
     outside = fitted.predict(X[y == 0]) == -1
     assert np.mean(outside) == pytest.approx(nu, abs=1 / len(outside))
-    expected = np.quantile(np.sqrt(naive_sq_distances(fitted, X[y == 0])), 1 - nu)
+    distances = np.sqrt(naive_sq_distances(fitted, X[y == 0])[:, 0])
+    expected = np.quantile(distances, 1 - nu)
     np.testing.assert_allclose(fitted.radii_, [expected], rtol=1e-4)
+
+
+@pytest.mark.parametrize("nu", [0.05, 0.3])
+def test_the_radius_is_a_quantile_of_the_samples_trained_on(data, nu):
+    X, y = data
+    fitted = DeepSAD(nu=nu, **SMALL).fit(X, y)
+    trained_on = np.setdiff1d(np.flatnonzero(y == 0), fitted.calibration_indices_)
+    assert len(trained_on) == 67
+    distances = np.sqrt(naive_sq_distances(fitted, X[trained_on])[:, 0])
+    expected = np.quantile(distances, 1 - nu)
+    np.testing.assert_allclose(fitted.radii_, [expected], rtol=1e-4)
+    outside = fitted.score_samples(X[trained_on]) < 0
+    assert np.mean(outside) == pytest.approx(nu, abs=1 / len(outside))
+
+
+def test_nu_moves_the_radius_and_not_what_is_predicted(data):
+    X, y = data
+    small, large = (DeepSAD(nu=nu, **SMALL).fit(X, y) for nu in (0.5, 0.01))
+    assert small.radii_[0] < large.radii_[0]
+    np.testing.assert_allclose(
+        small.decision_function(X), large.decision_function(X), atol=1e-4
+    )
 
 
 # Labels
@@ -148,7 +197,7 @@ def test_known_normal_rows_are_drawn_closer(data):
     def share(labels):
         """What the first kind of rows has of all squared distances."""
         fitted = DeepSAD(eta=20.0, **LEARNS).fit(X, labels)
-        sq_distances = naive_sq_distances(fitted, X[:100])
+        sq_distances = naive_sq_distances(fitted, X[:100])[:, 0]
         return sq_distances[:50].sum() / sq_distances.sum()
 
     known = y.copy()
@@ -167,8 +216,8 @@ def test_a_larger_eta_pushes_anomalies_further(data):
     X, y = data
     reach = []
     for eta in (0.01, 100.0):
-        sq_distances = naive_sq_distances(DeepSAD(eta=eta, **LEARNS).fit(X, y), X)
-        reach.append(sq_distances[y == -1].mean())
+        fitted = DeepSAD(eta=eta, **LEARNS).fit(X, y)
+        reach.append(naive_sq_distances(fitted, X[y == -1]).mean())
     assert reach[0] < reach[1]
 
 
@@ -197,9 +246,11 @@ def test_pretraining_leaves_samples_out_that_place_the_threshold(data):
 
 
 def test_without_labels_no_sample_is_left_out_of_pretraining(data):
+    """But for those that place a threshold, of which there are none here."""
     X, y = data
     params = {"encoder": nn.Linear(3, 2), "decoder": nn.Linear(2, 3)}
     params |= {"pretrain_epochs": 3, "max_epochs": 0, "random_state": 0}
+    params["contamination"] = 0.1
     first = DeepSAD(**params).fit(X, y)
     unlabelled = DeepSAD(**params).fit(X)
     assert np.abs(first.transform(X) - unlabelled.transform(X)).max() > 0
@@ -207,7 +258,7 @@ def test_without_labels_no_sample_is_left_out_of_pretraining(data):
 
 def is_pretrained_by_default(images, y):
     auto, none = (
-        DeepSAD(pretrain_epochs=epochs, max_epochs=0, random_state=0)
+        DeepSAD(pretrain_epochs=epochs, contamination=0.1, **UNTRAINED)
         .fit(images, y)
         .transform(images)
         for epochs in ("auto", 0)

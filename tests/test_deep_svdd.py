@@ -14,12 +14,15 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
+from helpers import naive_sq_distances
 from sk_hypersphere import DeepSVDD
 from sk_hypersphere._spheres import away_from_zero, cluster_means, cluster_sq_radii
 from sk_hypersphere.exceptions import CollapseWarning, NonFiniteLossError
 from sk_hypersphere.modules import ConvNet, MNISTLeNet
 
-SMALL = {"max_epochs": 3, "random_state": 0}
+# All samples are trained on, unless a test is about those that are held out.
+SMALL = {"max_epochs": 3, "random_state": 0, "contamination": "boundary"}
+HOLDS_OUT = {**SMALL, "contamination": "auto"}
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +38,6 @@ def images():
     return np.random.RandomState(0).rand(60, 1, 12, 12).astype(np.float32)
 
 
-def naive_sq_distances(detector, X):
-    """Squared distance of each row to each center by a double loop, in float64."""
-    embeddings = detector.transform(X).astype(np.float64)
-    centers = detector.centers_.astype(np.float64)
-    return np.array([[np.sum((z - c) ** 2) for c in centers] for z in embeddings])
-
-
 # Centers
 
 
@@ -53,7 +49,7 @@ def test_coordinates_near_zero_move_out_to_epsilon_and_zero_goes_up():
 
 def test_the_center_is_the_mean_embedding_before_training(three_blobs):
     X, _ = three_blobs
-    untrained = DeepSVDD(max_epochs=0, random_state=0).fit(X)
+    untrained = DeepSVDD(**{**SMALL, "max_epochs": 0}).fit(X)
     mean = untrained.transform(X).mean(axis=0, dtype=np.float64)
     expected = away_from_zero(mean, 0.1)
     np.testing.assert_allclose(untrained.centers_[0], expected, rtol=1e-5)
@@ -63,8 +59,8 @@ def test_training_leaves_the_centers_where_they_are(three_blobs):
     X, groups = three_blobs
     kinds = [{}, {"multi_radius": True}, {"objective": "soft-boundary"}]
     for kind in kinds:
-        before = DeepSVDD(**kind, max_epochs=0, random_state=0).fit(X)
-        after = DeepSVDD(**kind, max_epochs=3, random_state=0).fit(X)
+        before = DeepSVDD(**kind, **{**SMALL, "max_epochs": 0}).fit(X)
+        after = DeepSVDD(**kind, **SMALL).fit(X)
         np.testing.assert_array_equal(before.centers_, after.centers_)
         assert np.abs(before.transform(X) - after.transform(X)).max() > 0
 
@@ -89,9 +85,10 @@ def test_nu_is_the_fraction_left_outside(three_blobs, objective, nu):
 
 def test_contamination_moves_the_threshold_and_not_the_scores(three_blobs):
     X, _ = three_blobs
-    auto = DeepSVDD(**SMALL).fit(X)
-    strict = DeepSVDD(contamination=0.25, **SMALL).fit(X)
-    np.testing.assert_array_equal(auto.score_samples(X), strict.score_samples(X))
+    own = DeepSVDD(**SMALL).fit(X)
+    strict = DeepSVDD(**{**SMALL, "contamination": 0.25}).fit(X)
+    np.testing.assert_array_equal(own.score_samples(X), strict.score_samples(X))
+    assert own.offset_ == 0
     assert np.mean(strict.predict(X) == -1) == pytest.approx(0.25, abs=1 / len(X))
 
 
@@ -102,7 +99,7 @@ def test_the_threshold_is_a_quantile_of_what_samples_score_to_the_last_bit(
 ):
     X, _ = three_blobs
     params = {"objective": objective, "multi_radius": multi_radius, **SMALL}
-    fitted = DeepSVDD(contamination=0.25, **params).fit(X)
+    fitted = DeepSVDD(**{**params, "contamination": 0.25}).fit(X)
     scores = fitted.score_samples(X)
     assert fitted.offset_ == np.percentile(scores, 25)
     assert fitted.diagnostics_["n_distinct_scores"] == len(np.unique(scores))
@@ -280,6 +277,131 @@ def test_a_clusterer_that_finds_only_noise_is_refused(three_blobs):
         detector.fit(X)
 
 
+# Samples held out
+
+
+def kept(fitted):
+    """Indices of the samples that were trained on."""
+    return np.delete(np.arange(len(fitted.labels_)), fitted.calibration_indices_)
+
+
+def test_the_center_is_the_mean_embedding_of_the_samples_trained_on(three_blobs):
+    X, _ = three_blobs
+    fitted = DeepSVDD(**{**HOLDS_OUT, "max_epochs": 0}).fit(X)
+    assert len(fitted.calibration_indices_) == 100
+    mean = fitted.transform(X[kept(fitted)]).mean(axis=0, dtype=np.float64)
+    expected = away_from_zero(mean, 0.1)
+    np.testing.assert_allclose(fitted.centers_[0], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("objective", ["one-class", "soft-boundary"])
+@pytest.mark.parametrize("nu", [0.05, 0.3])
+def test_nu_is_the_fraction_of_the_samples_trained_on_that_is_left_outside(
+    three_blobs, objective, nu
+):
+    X, _ = three_blobs
+    fitted = DeepSVDD(objective, nu=nu, warm_up_epochs=1, **HOLDS_OUT).fit(X)
+    outside = fitted.score_samples(X[kept(fitted)]) < 0
+    assert np.mean(outside) == pytest.approx(nu, abs=1 / len(outside))
+    assert fitted.offset_ != 0
+
+
+def test_the_radius_of_a_cluster_is_that_of_its_members_trained_on(three_blobs):
+    X, groups = three_blobs
+    fitted = DeepSVDD("soft-boundary", multi_radius=True, nu=0.2, **HOLDS_OUT)
+    fitted.fit(X, cluster_labels=groups)
+    members = kept(fitted)
+    sizes = np.bincount(groups[members])
+    np.testing.assert_array_equal(fitted.cluster_sizes_, sizes)
+    own = naive_sq_distances(fitted, X)[np.arange(len(X)), groups]
+    common = np.quantile(np.sqrt(own[members]), 0.8) ** 2
+    for k in range(3):
+        distances = np.sqrt(own[members][groups[members] == k])
+        quantile = np.quantile(distances, 0.8) ** 2
+        expected = (sizes[k] * quantile + 20 * common) / (sizes[k] + 20)
+        assert fitted.radii_[k] ** 2 == pytest.approx(expected, rel=1e-5)
+
+
+def test_samples_held_out_are_in_the_sphere_whose_center_is_nearest(three_blobs):
+    X, groups = three_blobs
+    params = {"multi_radius": True, **HOLDS_OUT, "max_epochs": 0}
+    fitted = DeepSVDD(**params).fit(X, cluster_labels=np.zeros(300, dtype=int))
+    assert (fitted.labels_ == 0).all()  # there is one
+    misled = groups.copy()
+    misled[::2] = 2  # of all kinds, so that its mean is not near
+    fitted.fit(X, cluster_labels=misled)
+    held_out, members = fitted.calibration_indices_, kept(fitted)
+    nearest = naive_sq_distances(fitted, X).argmin(axis=1)
+    np.testing.assert_array_equal(fitted.labels_[held_out], nearest[held_out])
+    np.testing.assert_array_equal(fitted.labels_[members], misled[members])
+    assert (fitted.labels_[held_out] != misled[held_out]).any()
+
+
+def test_every_cluster_told_keeps_a_member(three_blobs):
+    X, _ = three_blobs
+    pairs = np.arange(300) // 2
+    fitted = DeepSVDD(multi_radius=True, calibration_fraction=0.9, **HOLDS_OUT)
+    fitted.fit(X, cluster_labels=pairs)
+    assert (fitted.cluster_sizes_ == 1).all() and len(fitted.cluster_sizes_) == 150
+    assert len(fitted.calibration_indices_) == 150
+
+
+def test_a_clusterer_does_not_see_the_samples_held_out(three_blobs):
+    X, _ = three_blobs
+    params = {"multi_radius": True, "clusterer": KMeans(4, n_init=1), **HOLDS_OUT}
+    fitted = DeepSVDD(**params).fit(X)
+    other = X.copy()
+    other[fitted.calibration_indices_] += 99
+    again = DeepSVDD(**params).fit(other)
+    np.testing.assert_array_equal(fitted.centers_, again.centers_)
+    np.testing.assert_array_equal(
+        fitted.labels_[kept(fitted)], again.labels_[kept(fitted)]
+    )
+
+
+def test_pretraining_leaves_samples_out_that_place_the_threshold(images):
+    X = images.reshape(len(images), -1)
+    params = {"encoder": nn.Linear(144, 2), "decoder": nn.Linear(2, 144)}
+    params |= {"pretrain_epochs": 3, **HOLDS_OUT, "max_epochs": 0}
+    first = DeepSVDD(**params).fit(X)
+    other = X.copy()
+    other[first.calibration_indices_] = 50
+    second = DeepSVDD(**params).fit(other)
+    np.testing.assert_array_equal(first.transform(X), second.transform(X))
+    np.testing.assert_array_equal(first.centers_, second.centers_)
+
+
+def test_the_boundary_holds_nothing_out(three_blobs):
+    X, _ = three_blobs
+    fitted = DeepSVDD(**SMALL).fit(X)
+    assert len(fitted.calibration_indices_) == len(fitted.calibration_scores_) == 0
+    assert fitted.offset_ == 0
+    with pytest.raises(ValueError, match='contamination="auto"'):
+        fitted.p_values(X)
+
+
+def test_the_automatic_length_counts_the_samples_trained_on():
+    X = np.random.RandomState(0).rand(400, 6)
+    encoder, decoder = nn.Linear(6, 2), nn.Linear(2, 6)
+    params = {"encoder": encoder, "decoder": decoder, "batch_size": 20}
+    params |= {"pretrain_epochs": 1, "random_state": 0}
+    # 1,000 batches: of 400 rows in 50 epochs, of 400 - 133 in 72.
+    assert DeepSVDD(contamination=0.1, **params).fit(X).n_iter_ == 50
+    assert DeepSVDD(**params).fit(X).n_iter_ == 72
+
+
+def test_a_rule_that_is_set_after_fit_counts_from_the_next_fit_on(three_blobs):
+    X, groups = three_blobs
+    fitted = DeepSVDD("soft-boundary", multi_radius=True, **SMALL)
+    fitted.fit(X, cluster_labels=np.minimum(groups, 1))
+    far = X * 3
+    before = fitted.score_samples(far)
+    fitted.set_params(score_rule="nearest")
+    np.testing.assert_array_equal(fitted.score_samples(far), before)
+    fitted.fit(X, cluster_labels=np.minimum(groups, 1))
+    assert not np.array_equal(fitted.score_samples(far), before)
+
+
 # Corners
 
 
@@ -367,6 +489,36 @@ def test_the_lenet_of_the_paper_trains_on_its_images():
     assert detector.transform(X).shape == (20, 32)
 
 
+@pytest.mark.parametrize("objective", ["one-class", "soft-boundary"])
+@pytest.mark.parametrize("multi_radius", [False, True])
+def test_an_encoder_without_anything_to_train_has_spheres_among_the_samples(
+    three_blobs, objective, multi_radius
+):
+    X, groups = three_blobs
+    params = {**SMALL, "encoder": nn.Identity(), "multi_radius": multi_radius}
+    known = {"cluster_labels": groups} if multi_radius else {}
+    fitted = DeepSVDD(objective, **params).fit(X, **known)
+    kinds = [X[groups == k] for k in range(3)] if multi_radius else [X]
+    centers = [kind.mean(axis=0, dtype=np.float64) for kind in kinds]
+    np.testing.assert_allclose(fitted.centers_, centers, atol=1e-6)
+    sq_distances = [[np.sum((x - c) ** 2.0) for c in centers] for x in X]
+    expected = (fitted.radii_**2 - sq_distances).max(axis=1)
+    np.testing.assert_allclose(fitted.score_samples(X), expected, atol=1e-4)
+    assert fitted.n_iter_ == 0
+    assert fitted.diagnostics_["n_trained_parameters"] == 0
+    assert np.mean(fitted.score_samples(X) < 0) == pytest.approx(0.1, abs=0.02)
+
+
+def test_parameters_that_are_frozen_stay_as_they_are(three_blobs):
+    X, _ = three_blobs
+    encoder = nn.Linear(3, 2).requires_grad_(False)
+    fitted = DeepSVDD(encoder=encoder, **SMALL).fit(X)
+    assert torch.equal(fitted.net_.module_.encoder.weight, encoder.weight)
+    assert (fitted.n_iter_, fitted.diagnostics_["n_trained_parameters"]) == (0, 0)
+    fitted.set_params(encoder=nn.Linear(3, 2)).fit(X)
+    assert (fitted.n_iter_, fitted.diagnostics_["n_trained_parameters"]) == (3, 8)
+
+
 def test_encoder_params_reach_the_encoder(images):
     detector = DeepSVDD(encoder_params={"channels": (4,)}, n_components=8, **SMALL)
     encoder = detector.fit(images).net_.module_.encoder
@@ -389,7 +541,9 @@ def raised_by(**params):
     X = np.random.RandomState(0).rand(20, 6)
     fit_params = params.pop("fit_params", {})
     with pytest.raises(ValueError) as caught:
-        DeepSVDD(**params).fit(X[: params.get("batch_size", 20)], **fit_params)
+        DeepSVDD(**{"contamination": 0.1, **params}).fit(
+            X[: params.get("batch_size", 20)], **fit_params
+        )
     return str(caught.value)
 
 
@@ -397,10 +551,6 @@ def test_an_encoder_for_other_samples_is_refused_with_their_shape():
     message = raised_by(encoder=nn.Linear(5, 3))
     assert "(n_samples, 6)" in message
     assert "Fit its first layer" in message
-
-
-def test_an_encoder_without_anything_to_train_is_refused():
-    assert "Add a layer" in raised_by(encoder=nn.Identity())
 
 
 def test_an_encoder_of_maps_is_refused():

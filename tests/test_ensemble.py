@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn import config_context
+from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
 from sklearn.ensemble import IsolationForest
@@ -23,6 +24,7 @@ from sk_hypersphere import (
     DeepSAD,
     DeepSVDD,
     EIDNEmbedder,
+    FitOnNormal,
     HypersphereEnsemble,
     IILossClassifier,
     MCHADClassifier,
@@ -30,16 +32,17 @@ from sk_hypersphere import (
 )
 from sk_hypersphere._batches import Rows
 from sk_hypersphere._random import clone_with_seeds
-from sk_hypersphere.exceptions import NonFiniteLossError
+from sk_hypersphere.exceptions import CalibrationWarning, NonFiniteLossError
 
-SHORT = {"max_epochs": 2, "batch_size": 32}
+# Members are those of the same samples: none are held out for all of them.
+SHORT = {"max_epochs": 2, "batch_size": 32, "contamination": 0.1}
 OUTLIER = -1
 
 # With the labels that they take: none, anomalies among them, classes, or both.
 SIDE_BY_SIDE = {
     "DeepSVDD": (DeepSVDD(**SHORT), None),
     "DeepSVDD, a lower learning rate at the end": (
-        DeepSVDD(max_epochs=4, batch_size=32),
+        DeepSVDD(**{**SHORT, "max_epochs": 4}),
         None,
     ),
     "DeepSVDD, clusters told": (DeepSVDD(multi_radius=True, **SHORT), None),
@@ -74,7 +77,9 @@ SIDE_BY_SIDE = {
 ONE_BY_ONE = {
     "radii that are learned": DeepSVDD("soft-boundary", **SHORT),
     "callbacks": DeepSVDD(callbacks=[EarlyStopping("train_loss")], **SHORT),
-    "parameters of the net": DeepSVDD(net_params={"optimizer": torch.optim.SGD}),
+    "parameters of the net": DeepSVDD(
+        net_params={"optimizer": torch.optim.SGD}, **SHORT
+    ),
     "dropout": DeepSVDD(
         encoder=nn.Sequential(nn.Linear(32, 8), nn.Dropout(), nn.Linear(8, 4)), **SHORT
     ),
@@ -171,7 +176,7 @@ def test_members_that_cannot_share_a_loop_are_trained_one_by_one(estimator, X, l
 
 def test_images_are_learned_one_by_one():
     images = np.random.RandomState(0).randint(0, 256, (40, 1, 8, 8)).astype(np.uint8)
-    estimator = DeepSVDD(max_epochs=1, pretrain_epochs=1)
+    estimator = DeepSVDD(max_epochs=1, pretrain_epochs=1, contamination=0.1)
     ensemble = HypersphereEnsemble(estimator, 2, random_state=0).fit(images)
     assert not shared_a_loop(ensemble)
     for member, other in zip(
@@ -182,7 +187,7 @@ def test_images_are_learned_one_by_one():
 
 
 def test_batches_of_unequal_size_do_not_stop_members_from_sharing(X, labels):
-    estimator = DeepSVDD(max_epochs=2, batch_size=48)  # 40 a batch, and 39 or 40
+    estimator = DeepSVDD(**{**SHORT, "batch_size": 48})  # 40 a batch, and 39 or 40
     ensemble = HypersphereEnsemble(estimator, 2, random_state=0).fit(X[:119])
     assert shared_a_loop(ensemble)
     for member, other in zip(
@@ -352,11 +357,142 @@ def test_members_disagree_most_about_what_they_have_not_seen(ensemble, X):
     assert ensemble.score_std(X + 50).min() > ensemble.score_std(X).max()
 
 
+# The threshold.
+
+
+CALIBRATED = {**SHORT, "contamination": "auto"}
+CALIBRATED_ESTIMATORS = {
+    "DeepSVDD": (DeepSVDD(**CALIBRATED), None),
+    "HSC": (HSC(**CALIBRATED), "anomalies"),
+    "MCHADClassifier": (
+        MCHADClassifier(outlier_label=OUTLIER, **CALIBRATED),
+        "both",
+    ),
+    "IsolationForest": (IsolationForest(n_estimators=5), None),
+    "FitOnNormal": (FitOnNormal(DeepSVDD(**CALIBRATED)), "anomalies"),
+}
+EVERY_CALIBRATED = pytest.mark.parametrize(
+    ("estimator", "kind"),
+    [*CALIBRATED_ESTIMATORS.values()],
+    ids=[*CALIBRATED_ESTIMATORS],
+)
+
+
+@EVERY_CALIBRATED
+@pytest.mark.parametrize("bootstrap", [False, True])
+def test_the_same_samples_are_held_out_of_all_members(
+    estimator, kind, bootstrap, X, labels
+):
+    y = labels[kind]
+    ensemble = HypersphereEnsemble(estimator, 3, bootstrap=bootstrap, random_state=0)
+    held_out = ensemble.fit(X, y).calibration_indices_
+    n_normal = 160 if kind is None else 144
+    assert len(held_out) == n_normal // 3
+    assert kind is None or (labels["anomalies"][held_out] == 1).all()
+    other = X.copy()
+    other[held_out] -= 40
+    again = clone(ensemble).fit(other, y)
+    np.testing.assert_array_equal(again.calibration_indices_, held_out)
+    for ours, theirs in zip(ensemble.estimators_, again.estimators_, strict=True):
+        np.testing.assert_array_equal(ours.score_samples(X), theirs.score_samples(X))
+
+
+@EVERY_CALIBRATED
+def test_the_threshold_is_that_of_the_mean_scores_held_out(estimator, kind, X, labels):
+    ensemble = HypersphereEnsemble(estimator, 3, random_state=0).fit(X, labels[kind])
+    scores = ensemble.score_samples(X[ensemble.calibration_indices_])
+    np.testing.assert_array_equal(ensemble.calibration_scores_, np.sort(scores))
+    assert ensemble.offset_ == np.quantile(scores, 0.05, method="weibull")
+    m = len(scores)
+    expected = [(1 + np.sum(scores <= s)) / (m + 1) for s in ensemble.score_samples(X)]
+    np.testing.assert_allclose(ensemble.p_values(X), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [DeepSVDD(**CALIBRATED), FitOnNormal(DeepSVDD(**CALIBRATED))],
+    ids=["DeepSVDD", "FitOnNormal"],
+)
+def test_members_hold_nothing_out_themselves(estimator, X):
+    ensemble = HypersphereEnsemble(estimator, 2, false_alarm_rate=0.1).fit(X)
+    for member in ensemble.estimators_:
+        member = getattr(member, "estimator_", member)
+        assert member.contamination == 0.1
+        assert len(member.calibration_indices_) == 0
+        n_trained_on = 160 - len(ensemble.calibration_indices_)
+        assert member.cluster_sizes_.sum() == n_trained_on
+    given = getattr(estimator, "estimator", estimator)
+    assert given.contamination == "auto" and not hasattr(given, "net_")
+
+
+def test_the_promise_is_that_of_the_estimator_unless_it_has_its_own(X):
+    estimator = DeepSVDD(false_alarm_rate=0.2, **CALIBRATED)
+    for own, expected in [(None, 0.2), (0.1, 0.1)]:
+        ensemble = HypersphereEnsemble(estimator, 2, false_alarm_rate=own)
+        scores = ensemble.fit(X).calibration_scores_
+        assert ensemble.offset_ == np.quantile(scores, expected, method="weibull")
+
+
+def test_the_share_held_out_is_that_of_the_estimator(X):
+    estimator = DeepSVDD(calibration_fraction=0.25, **CALIBRATED)
+    ensemble = HypersphereEnsemble(estimator, 2).fit(X)
+    assert len(ensemble.calibration_indices_) == 40
+
+
+def test_a_promise_does_not_count_where_a_share_of_the_training_samples_is_set(X):
+    first, second = (
+        HypersphereEnsemble(
+            DeepSVDD(**SHORT), 2, false_alarm_rate=rate, random_state=0
+        ).fit(X)
+        for rate in (None, 0.3)
+    )
+    assert first.offset_ == second.offset_
+    assert len(second.calibration_indices_) == 0
+    with pytest.raises(ValueError, match='contamination="auto"'):
+        second.p_values(X)
+
+
+def test_a_share_is_that_of_the_samples_that_are_not_labelled_anomalies(X, labels):
+    y = labels["anomalies"]
+    estimator = HSC(**{**SHORT, "contamination": 0.25})
+    ensemble = HypersphereEnsemble(estimator, 3, random_state=0).fit(X, y)
+    scores = ensemble.score_samples(X[y == 1])
+    assert ensemble.offset_ == np.percentile(scores, 25)
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"), [(DeepSVDD, None), (DeepSAD, "anomalies"), (HSC, "anomalies")]
+)
+def test_the_boundary_of_the_members_is_that_of_the_ensemble(make, kind, X, labels):
+    estimator = make(**{**SHORT, "contamination": "boundary"})
+    ensemble = HypersphereEnsemble(estimator, 2, random_state=0).fit(X, labels[kind])
+    assert ensemble.offset_ == 0
+    assert len(ensemble.calibration_indices_) == 0
+    for member in ensemble.estimators_:
+        assert member.contamination == "boundary"
+
+
+def test_too_few_samples_for_a_promise_are_warned_of_once(X):
+    ensemble = HypersphereEnsemble(DeepSVDD(**CALIBRATED), 3, random_state=0)
+    with pytest.warns(CalibrationWarning, match="got 10 of 20") as caught:
+        ensemble.fit(X[:20])
+    assert [warning.filename for warning in caught] == [__file__]
+    assert ensemble.offset_ == ensemble.calibration_scores_[0]
+
+
+def test_a_wrong_promise_is_refused(X):
+    for rate in (0.0, 0.6, "auto"):
+        with pytest.raises(ValueError, match="'false_alarm_rate' parameter of Hyper"):
+            HypersphereEnsemble(DeepSVDD(**SHORT), 2, false_alarm_rate=rate).fit(X)
+
+
 @pytest.mark.parametrize("contamination", [0.05, 0.1, 0.3])
-def test_about_as_many_are_outside_as_members_say(contamination, X):
-    estimator = DeepSVDD(contamination=contamination, **SHORT)
+def test_as_many_training_samples_are_outside_as_members_say(contamination, X):
+    estimator = DeepSVDD(**{**SHORT, "contamination": contamination})
     ensemble = HypersphereEnsemble(estimator, 5, random_state=0).fit(X)
-    assert np.mean(ensemble.predict(X) == -1) == pytest.approx(contamination, abs=0.05)
+    scores = ensemble.score_samples(X)
+    assert ensemble.offset_ == np.percentile(scores, 100 * contamination)
+    assert np.mean(ensemble.predict(X) == -1) == pytest.approx(contamination, abs=0.01)
 
 
 @pytest.mark.parametrize(

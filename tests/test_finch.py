@@ -9,8 +9,10 @@ import torch
 from joblib import Parallel, delayed, parallel_config
 from sklearn.datasets import load_digits, make_blobs
 from sklearn.metrics import adjusted_rand_score, silhouette_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from sk_hypersphere import FINCH, _finch, finch
+from sk_hypersphere import FINCH, DeepSVDD, _finch, finch
 
 METRICS = pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 TOY = np.array([[0], [1], [10], [11.5], [30], [32]])
@@ -257,6 +259,25 @@ def test_too_many_clusters_give_the_finest_partition_and_a_warning(X):
     with pytest.warns(UserWarning, match="`n_clusters` of FINCH must be at most"):
         model = FINCH(n_clusters=200).fit(X)
     np.testing.assert_array_equal(model.labels_, model.partitions_[:, 0])
+
+
+@pytest.mark.parametrize(
+    "cluster",
+    [
+        lambda finch, X: finch.fit(X),
+        lambda finch, X: finch.fit_predict(X),
+        lambda finch, X: make_pipeline(StandardScaler(), finch).fit(X),
+        lambda finch, X: make_pipeline(StandardScaler(), finch).fit_predict(X),
+        lambda finch, X: DeepSVDD(
+            multi_radius=True, clusterer=finch, max_epochs=1, random_state=0
+        ).fit(X),
+    ],
+    ids=["fit", "fit_predict", "pipeline", "predicting pipeline", "DeepSVDD"],
+)
+def test_the_warning_is_about_the_line_that_called(cluster, X):
+    with pytest.warns(UserWarning, match="`n_clusters` of FINCH must be") as caught:
+        cluster(FINCH(n_clusters=200), X)
+    assert [warning.filename for warning in caught] == [__file__]
 
 
 def test_a_limit_merges_the_closest_clusters_of_the_chosen_partition(X):

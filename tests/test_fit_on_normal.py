@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import OneClassSVM
 
 from sk_hypersphere import DeepSVDD, FitOnNormal
-from sk_hypersphere.exceptions import SupervisionWarning
+from sk_hypersphere.exceptions import CalibrationWarning, SupervisionWarning
 from sk_hypersphere.modules import ConvNet
 
 FOREST = IsolationForest(n_estimators=9, random_state=0)
@@ -148,6 +148,7 @@ def test_images_go_to_a_detector_of_images():
     images = np.random.RandomState(0).rand(24, 1, 8, 8).astype(np.float32)
     y = np.repeat([0, 1], [20, 4])
     detector = DeepSVDD(encoder=ConvNet, max_epochs=1, lr=1e-4, random_state=0)
+    detector.set_params(contamination=0.1)  # 20 are too few to calibrate with
     by_hand = clone(detector).fit(images[:20])
     assert_same_responses(FitOnNormal(detector).fit(images, y), by_hand, images)
 
@@ -259,6 +260,32 @@ def test_the_threshold_is_that_of_the_detector(data):
     np.testing.assert_allclose(
         fitted.decision_function(X), fitted.score_samples(X) - fitted.offset_
     )
+
+
+def test_a_promise_of_the_detector_is_about_normal_rows(data):
+    X, y = data
+    detector = DeepSVDD(max_epochs=1, random_state=0)
+    fitted, by_hand = FitOnNormal(detector).fit(X, y), clone(detector).fit(X[y == 1])
+    assert len(by_hand.calibration_indices_) == 26  # a third of 80
+    assert fitted.offset_ == by_hand.offset_
+    np.testing.assert_array_equal(fitted.p_values(X), by_hand.p_values(X))
+    assert_same_responses(fitted, by_hand, X)
+
+
+def test_p_values_are_offered_where_the_detector_has_some(data):
+    assert hasattr(FitOnNormal(DeepSVDD()), "p_values")
+    assert not hasattr(FitOnNormal(FOREST), "p_values")
+    with pytest.raises(NotFittedError):
+        FitOnNormal(DeepSVDD()).p_values(data[0])
+
+
+def test_too_few_normal_rows_for_a_promise_are_warned_of(data):
+    X, y = data
+    few = np.r_[np.flatnonzero(y == 1)[:30], np.flatnonzero(y == -1)]
+    detector = FitOnNormal(DeepSVDD(max_epochs=1, random_state=0))
+    with pytest.warns(CalibrationWarning, match="got 15 of 30") as caught:
+        detector.fit(X[few], y[few])
+    assert [warning.filename for warning in caught] == [__file__]
 
 
 def test_fit_predict_learns_from_labels(data):

@@ -20,18 +20,39 @@ LIBRARIES = {"numpy", "scipy", "sklearn", "torch"}
 MAY_IMPORT = {
     "losses": {"torch", "sk_hypersphere.losses"},
     "modules": {"torch", "sk_hypersphere.modules"},
-    "displays": {"numpy", "sklearn", "matplotlib", "sk_hypersphere.displays"},
-    "metrics.py": {"numpy", "sklearn", "sk_hypersphere._labels"},
-    "preprocessing.py": {"numpy", "sklearn"},
+    "displays": {
+        "numpy",
+        "sklearn",
+        "matplotlib",
+        "sk_hypersphere._labels",
+        "sk_hypersphere.displays",
+    },
+    "metrics.py": {
+        "numpy",
+        "sklearn",
+        "sk_hypersphere._labels",
+        "sk_hypersphere._threshold",
+        "sk_hypersphere.exceptions",
+    },
+    "preprocessing.py": {"numpy", "sklearn", "sk_hypersphere._arrays"},
     "confidence.py": {
         *LIBRARIES,
+        "sk_hypersphere._arrays",
         "sk_hypersphere._batches",
         "sk_hypersphere._finch",
         "sk_hypersphere._labels",
         "sk_hypersphere._spheres",
     },
     "exceptions.py": set(),
-    "_finch.py": {"numpy", "scipy", "sklearn", "numba", "pynndescent"},
+    "_finch.py": {
+        "numpy",
+        "scipy",
+        "sklearn",
+        "numba",
+        "pynndescent",
+        "sk_hypersphere._arrays",
+        "sk_hypersphere.exceptions",
+    },
     "_skorch.py": {*LIBRARIES, "skorch", "sk_hypersphere", "tqdm"},
 }
 # What a module must not import at its top: it is an extra, or slow to import.
@@ -60,6 +81,12 @@ FORBIDDEN_CALLS = [
     "warnings.filterwarnings",
 ]
 
+# Modules and packages that users import from.
+SUBMODULES = sorted(
+    {path.relative_to(ROOT).parts[0].removesuffix(".py") for path in FILES}
+    - {path.stem for path in ROOT.glob("_*.py")}
+)
+
 EVERY_FILE = pytest.mark.parametrize(
     "path", FILES, ids=lambda path: str(path.relative_to(ROOT))
 )
@@ -84,6 +111,15 @@ def at_top(tree):
         for inner in ast.walk(outer)
     }
     return [node for node in ast.walk(tree) if node not in inside]
+
+
+def called_in(path):
+    """Names of what is called in a file."""
+    return [
+        ast.unparse(node.func)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+    ]
 
 
 def floor_of(path):
@@ -140,12 +176,13 @@ def test_what_estimators_share_knows_no_estimator():
 
 @EVERY_FILE
 def test_nothing_global_is_set_and_nothing_printed(path):
-    calls = [
-        ast.unparse(node.func)
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Call)
-    ]
-    assert [name for name in calls if name in FORBIDDEN_CALLS] == []
+    assert [name for name in called_in(path) if name in FORBIDDEN_CALLS] == []
+
+
+@EVERY_FILE
+def test_only_warn_caller_counts_the_lines_above_a_warning(path):
+    warns = [name for name in called_in(path) if name in ("warn", "warnings.warn")]
+    assert len(warns) == (path.name == "exceptions.py"), "use exceptions.warn_caller"
 
 
 def test_importing_the_package_changes_no_global_state():
@@ -167,6 +204,44 @@ def test_importing_the_package_brings_in_nothing_dear():
     run_alone(
         "import sys, sk_hypersphere\n"
         f"assert not [name for name in {DEAR} if name in sys.modules]\n"
+    )
+
+
+@pytest.mark.parametrize("name", SUBMODULES)
+def test_a_submodule_is_there_after_a_plain_import(name):
+    run_alone(
+        "import sys, sk_hypersphere\n"
+        f"assert {name!r} in dir(sk_hypersphere)\n"
+        f"module = sk_hypersphere.{name}\n"
+        f"assert module is sys.modules['sk_hypersphere.{name}']\n"
+        f"assert sk_hypersphere.{name} is module\n"
+    )
+
+
+def test_submodules_that_the_package_does_not_need_are_imported_when_used():
+    run_alone(
+        "import sys, sk_hypersphere\n"
+        "dir(sk_hypersphere)\n"
+        "for name in ('metrics', 'displays'):\n"
+        "    assert f'sk_hypersphere.{name}' not in sys.modules\n"
+    )
+
+
+def test_an_unknown_name_of_the_package_is_refused_in_the_words_of_python():
+    message = "module 'sk_hypersphere' has no attribute 'matrics'"
+    with pytest.raises(AttributeError, match=f"^{message}$"):
+        sk_hypersphere.matrics()
+    assert not hasattr(sk_hypersphere, "numpy")
+
+
+def test_a_star_import_gives_the_public_estimators():
+    assert set(SUBMODULES).isdisjoint(sk_hypersphere.__all__)
+    run_alone(
+        "import sk_hypersphere\n"
+        "names = {}\n"
+        "exec('from sk_hypersphere import *', names)\n"
+        "del names['__builtins__']\n"
+        "assert sorted(names) == sorted(sk_hypersphere.__all__)\n"
     )
 
 

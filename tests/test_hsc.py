@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from sk_hypersphere import HSC
@@ -61,7 +62,7 @@ def test_the_score_is_minus_the_logit(data, loss):
 @EVERY_RADIAL_FUNCTION
 def test_the_threshold_of_hsc_is_a_probability_of_one_half(data, radial):
     X, y = data
-    fitted = HSC(radial=radial, calibration_fraction=0, **LEARNS).fit(X, y)
+    fitted = HSC(radial=radial, contamination="boundary", **LEARNS).fit(X, y)
     probability = np.exp(fitted.score_samples(X))  # of a normal row
     assert {*fitted.predict(X)} == {-1, 1}
     np.testing.assert_array_equal(fitted.predict(X), np.where(probability < 0.5, -1, 1))
@@ -70,9 +71,23 @@ def test_the_threshold_of_hsc_is_a_probability_of_one_half(data, radial):
 @pytest.mark.parametrize("loss", ["bce", "focal"])
 def test_the_threshold_of_a_logit_is_a_probability_of_one_half(data, loss):
     X, y = data
-    fitted = HSC(loss, **LEARNS).fit(X, y)
+    fitted = HSC(loss, contamination="boundary", **LEARNS).fit(X, y)
+    probability = 1 / (1 + np.exp(naive_logits(fitted, X)))  # of a normal row
     assert fitted.offset_ == 0
     assert {*fitted.predict(X)} == {-1, 1}
+    np.testing.assert_array_equal(fitted.predict(X), np.where(probability < 0.5, -1, 1))
+
+
+@EVERY_LOSS
+def test_the_boundary_holds_nothing_out_and_auto_does(data, loss):
+    X, y = data
+    own, auto = (
+        HSC(loss, contamination=how, **SMALL).fit(X, y) for how in ("boundary", "auto")
+    )
+    assert len(own.calibration_indices_) == 0
+    assert len(auto.calibration_indices_) == 26  # a third of 80
+    assert (y[auto.calibration_indices_] == 1).all()
+    assert own.offset_ != auto.offset_
 
 
 @EVERY_LOSS
@@ -107,9 +122,26 @@ def test_the_center_is_the_origin_and_stays(data):
     assert all(name.startswith("encoder.") for name in names)
 
 
-def test_without_anomalies_the_threshold_leaves_a_tenth_outside(data):
+def test_without_anomalies_the_threshold_is_placed_as_with_them(data):
     X, _ = data
-    assert np.mean(HSC(**SMALL).fit(X).predict(X) == -1) == pytest.approx(0.1)
+    fitted = HSC(contamination=0.1, **SMALL).fit(X)
+    assert np.mean(fitted.predict(X) == -1) == pytest.approx(0.1)
+    fitted = HSC(**SMALL).fit(X)
+    scores = fitted.score_samples(X[fitted.calibration_indices_])
+    assert len(scores) == 33
+    assert fitted.offset_ == np.quantile(scores, 0.05, method="weibull")
+
+
+def test_an_encoder_without_anything_to_train_is_refused(data):
+    with pytest.raises(ValueError, match="Add a layer.*or take DeepSVDD"):
+        HSC(encoder=nn.Identity(), **SMALL).fit(*data)
+
+
+@pytest.mark.parametrize("loss", ["bce", "focal"])
+def test_a_logit_is_learned_of_what_is_not_trained(data, loss):
+    fitted = HSC(loss, encoder=nn.Identity(), **LEARNS).fit(*data)
+    assert fitted.diagnostics_["n_trained_parameters"] == 4
+    assert roc_auc_score(data[1], fitted.score_samples(data[0])) > 0.95
 
 
 def test_the_center_goes_with_a_loss_that_has_none(data):

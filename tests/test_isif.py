@@ -303,6 +303,7 @@ def test_sub_clusters_are_found_in_the_embedding(drowned, data):
         embedder,
         scorer="msp",
         min_cluster_size=2,
+        contamination=0.1,
         max_epochs=1,
         random_state=0,
     ).fit(drowned)

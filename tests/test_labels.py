@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+from sklearn.ensemble import IsolationForest
 
+from sk_hypersphere import HSC, DeepSVDD, FitOnNormal, MCHADClassifier
 from sk_hypersphere._labels import (
     as_labels,
     binary_labels,
     classes_and_codes,
     is_label,
+    known_labels,
     replace_where,
 )
 from sk_hypersphere.exceptions import SupervisionWarning
@@ -354,3 +357,30 @@ def test_the_labels_given_are_left_as_they_were():
     labels = binary_labels(y)
     labels[:] = 5
     assert y.tolist() == [0, 1, 0]
+
+
+# What an estimator reads of labels.
+
+
+@pytest.mark.parametrize(
+    ("estimator", "y", "expected"),
+    [
+        (HSC(), [1, 1, -1], [0, 0, -1]),
+        (HSC(), [0, 0, 1], [0, 0, -1]),
+        (HSC(anomaly_label=-1), [0, 1, -1], [0, 0, -1]),
+        (HSC(anomaly_label="bad"), ["bad", "good", "good"], [-1, 0, 0]),
+        (FitOnNormal(DeepSVDD()), [1, 1, -1], [0, 0, -1]),
+        (MCHADClassifier(), ["b", "a", "b"], [1, 0, 1]),
+        (MCHADClassifier(), [5, -1, 7], [1, 0, 2]),
+        (MCHADClassifier(outlier_label=-1), [5, -1, 7], [0, -1, 1]),
+        (MCHADClassifier(outlier_label="?"), ["b", "?", "a"], [1, -1, 0]),
+        (MCHADClassifier(outlier_label=-1), [-1, -1, -1], [-1, -1, -1]),
+        (DeepSVDD(), [1, 1, -1], [0, 0, 0]),  # reads no labels
+        (IsolationForest(), [1, 1, -1], [0, 0, 0]),
+        (HSC(), None, [0, 0, 0]),
+        (MCHADClassifier(), None, [0, 0, 0]),
+    ],
+)
+def test_an_estimator_knows_rows_by_the_labels_that_it_reads(estimator, y, expected):
+    known = known_labels(estimator, np.zeros((3, 2)), y)
+    np.testing.assert_array_equal(known, expected)

@@ -4,26 +4,14 @@ import inspect
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits, make_blobs
+from sklearn.base import clone
+from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
 
+from helpers import naive_sq_distances
 from sk_hypersphere import MCHADClassifier
 
 LEARNS = {"max_epochs": 30, "lr": 1e-2, "random_state": 0}
-
-
-@pytest.fixture(scope="module")
-def data():
-    """Three classes, and example anomalies, labelled -1, between two of them."""
-    centers = [[0, 0, 0], [6, 0, 0], [0, 6, 0], [3, 0, 0]]
-    X, y = make_blobs([60, 60, 60, 40], centers=centers, random_state=0)
-    return X, np.where(y == 3, -1, y)
-
-
-def naive_sq_distances(fitted, X):
-    embeddings = fitted.transform(X).astype(np.float64)
-    centers = fitted.centers_.astype(np.float64)
-    return np.array([[np.sum((z - c) ** 2) for c in centers] for z in embeddings])
 
 
 def test_default_weights_are_the_published_ones_as_means_over_rows():
@@ -39,27 +27,31 @@ def test_default_weights_are_the_published_ones_as_means_over_rows():
 
 
 @pytest.mark.parametrize("n_components", [3, 5, 16])
-def test_centers_start_on_an_axis_each(data, n_components):
+def test_centers_start_on_an_axis_each(with_anomalies, n_components):
     params = {"outlier_label": -1, "n_components": n_components, "max_epochs": 0}
-    untrained = MCHADClassifier(**params).fit(*data)
+    untrained = MCHADClassifier(**params).fit(*with_anomalies)
     np.testing.assert_array_equal(untrained.centers_, 2 * np.eye(3, n_components))
 
 
-def test_centers_start_in_random_directions_where_there_are_more_than_axes(data):
+def test_centers_start_in_random_directions_where_there_are_more_than_axes(
+    with_anomalies,
+):
     params = {"n_components": 2, "max_epochs": 0, "random_state": 0}
-    first, second = (MCHADClassifier(**params).fit(*data).centers_ for _ in range(2))
+    fitted = MCHADClassifier(**params).fit(*with_anomalies)
+    first, second = fitted.centers_, clone(fitted).fit(*with_anomalies).centers_
     np.testing.assert_allclose(np.linalg.norm(first, axis=1), 2, rtol=1e-6)
     assert len(np.unique(first, axis=0)) == len(first)
     np.testing.assert_array_equal(first, second)
 
 
-def test_centers_are_learned(data):
-    fitted = MCHADClassifier(max_epochs=2, random_state=0).fit(*data)
+def test_centers_are_learned(with_anomalies):
+    fitted = MCHADClassifier(max_epochs=2, random_state=0).fit(*with_anomalies)
     assert (fitted.centers_ != 2 * np.eye(4, 16)).any(axis=1).all()
 
 
-def test_centers_are_exempt_from_weight_decay(data):
-    fitted = MCHADClassifier(weight_decay=0.1, max_epochs=1, random_state=0).fit(*data)
+def test_centers_are_exempt_from_weight_decay(with_anomalies):
+    params = {"weight_decay": 0.1, "max_epochs": 1, "random_state": 0}
+    fitted = MCHADClassifier(**params).fit(*with_anomalies)
     decay = {
         id(parameter): group["weight_decay"]
         for group in fitted.net_.optimizer_.param_groups
@@ -70,10 +62,12 @@ def test_centers_are_exempt_from_weight_decay(data):
     assert set(decay.values()) == {0.1} and decay
 
 
-def test_a_larger_alpha_makes_classes_compact(data):
+def test_a_larger_alpha_makes_classes_compact(with_anomalies):
+    X, y = with_anomalies
+
     def spread(alpha):
-        fitted = MCHADClassifier(outlier_label=-1, alpha=alpha, **LEARNS).fit(*data)
-        return naive_sq_distances(fitted, data[0][data[1] >= 0]).min(axis=1).mean()
+        fitted = MCHADClassifier(outlier_label=-1, alpha=alpha, **LEARNS).fit(X, y)
+        return naive_sq_distances(fitted, X[y >= 0]).min(axis=1).mean()
 
     assert spread(1.0) < 0.5 * spread(0.0)
 

@@ -57,13 +57,14 @@ MODELS = {
 
 @pytest.fixture(params=MODELS)
 def model(request):
-    """A model that trains on all rows in a single batch."""
+    """A model that trains on all rows in a single batch, and holds none out."""
     # The axes of CAC are as many as its classes.
     size = N_CENTERS if request.param == "CACClassifier" else N_COMPONENTS
     return clone(MODELS[request.param]).set_params(
         encoder=nn.Linear(2, size),
         batch_size=N_ROWS,
         max_epochs=1,
+        contamination=0.1,
         device="cpu",
         random_state=0,
     )
@@ -87,6 +88,12 @@ def test_an_array_of_all_differences_is_noticed():
 
 def test_training_makes_no_array_of_all_differences(model, data):
     assert largest_allocation(lambda: model.fit(**data)) < WHOLE / 4
+
+
+def test_calibrating_makes_no_array_of_all_differences(model, data):
+    model.set_params(contamination="auto", calibration_fraction=0.5)
+    assert largest_allocation(lambda: model.fit(**data)) < WHOLE / 4
+    assert len(model.calibration_indices_) == N_ROWS // 2  # one of two in each cluster
 
 
 def test_scoring_makes_no_array_of_all_differences(model, data):

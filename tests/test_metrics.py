@@ -21,6 +21,7 @@ from sklearn.model_selection import (
     PredefinedSplit,
     StratifiedKFold,
     cross_val_predict,
+    cross_val_score,
     cross_validate,
 )
 from sklearn.pipeline import make_pipeline
@@ -425,8 +426,9 @@ def test_where_a_side_is_missing_the_value_is_nan_with_a_warning(metric, label):
 
 def test_without_known_rows_metrics_of_classes_are_nan_with_a_warning():
     for metric in (known_accuracy, partial(oscr, y_score=[1, 2])):
-        with pytest.warns(UndefinedMetricWarning, match="rows of known classes"):
+        with pytest.warns(UndefinedMetricWarning, match="of known classes") as caught:
             assert np.isnan(metric([-1, -1], [0, 1]))
+        assert [warning.filename for warning in caught] == [__file__]
 
 
 # Scorers.
@@ -563,6 +565,28 @@ def test_where_a_side_is_missing_a_scorer_gives_what_random_scores_get(
             with pytest.warns(UndefinedMetricWarning, match=f"without {missing}") as w:
                 assert scorer(fitted, X[kept], y[kept]) == expected
             assert "NoveltySplit or StratifiedKFold" in str(w[0].message)
+
+
+@EVERY_SCORER
+@pytest.mark.parametrize("make", [make_pipeline, lambda estimator: estimator])
+def test_the_warning_of_a_scorer_is_about_the_line_that_called(name, make, classes):
+    X, y = classes
+    X, y = X[y != -1], y[y != -1]
+    fitted = make(MixtureClassifier()).fit(X, y)
+    scorer, outliers = make_novelty_scorer(name), np.full(len(X), -1)
+    with pytest.warns(UndefinedMetricWarning, match="without known rows") as caught:
+        scorer(fitted, X, outliers)
+    assert [warning.filename for warning in caught] == [__file__]
+    fold = [(np.arange(len(X)), np.arange(len(X), 2 * len(X)))]
+    with pytest.warns(UndefinedMetricWarning, match="without known rows") as caught:
+        cross_val_score(
+            make(MixtureClassifier()),
+            np.concatenate([X, X]),
+            np.concatenate([y, outliers]),
+            scoring=scorer,
+            cv=fold,
+        )
+    assert [warning.filename for warning in caught] == [__file__]
 
 
 def test_chance_is_what_random_scores_really_get():

@@ -14,7 +14,7 @@ from sk_hypersphere import HSC, DeepSAD
 from sk_hypersphere._batches import in_order, labels_of, unwrapped
 from sk_hypersphere._semi_supervised import few_anomalies_schedule
 from sk_hypersphere._skorch import Schedule
-from sk_hypersphere.exceptions import SupervisionWarning
+from sk_hypersphere.exceptions import CalibrationWarning, SupervisionWarning
 
 LEARNS = {"max_epochs": 40, "lr": 1e-2, "random_state": 0}
 DETECTORS = {
@@ -188,8 +188,7 @@ def test_contamination_counts_rows_that_are_not_labelled_anomalies(
     detector, contamination, data
 ):
     X, y = data
-    params = {"contamination": contamination, "calibration_fraction": 0}
-    fitted = fresh(detector, **params).fit(X, y)
+    fitted = fresh(detector, contamination=contamination).fit(X, y)
     counted = fitted.predict(X[y == 1])
     assert np.mean(counted == -1) == pytest.approx(contamination, abs=1 / len(counted))
 
@@ -197,32 +196,53 @@ def test_contamination_counts_rows_that_are_not_labelled_anomalies(
 @EVERY_DETECTOR
 def test_samples_held_out_place_the_threshold_and_are_not_trained_on(detector):
     X, y = draw(300, 10)
-    remembers = Remembers()
-    fitted = fresh(detector, contamination=0.3, callbacks=[remembers]).fit(X, y)
+    params = {"calibration_fraction": 0.1, "false_alarm_rate": 0.3}
+    fitted = fresh(detector, callbacks=[Remembers()], **params).fit(X, y)
     held_out = fitted.calibration_indices_
     assert len(held_out) == 30 and (y[held_out] == 1).all()
-    assert np.intersect1d(held_out, Remembers.trained_on).size == 0
+    others = np.setdiff1d(np.arange(310), held_out)
+    np.testing.assert_array_equal(np.sort(Remembers.trained_on), others)
     assert (fitted.predict(X[held_out]) == -1).sum() == 9
 
 
 @EVERY_DETECTOR
-@pytest.mark.parametrize("contamination", [0.1, 0.3])
-def test_as_many_new_rows_fall_outside_as_contamination_says(detector, contamination):
+@pytest.mark.parametrize("rate", [0.1, 0.3])
+def test_as_many_new_rows_fall_outside_as_promised(detector, rate):
     X, y = draw(600, 10)
     wide = np.random.RandomState(1).normal(size=(2610, 100))  # easy to learn by heart
     X, new = np.c_[X, wide[:610]], np.c_[draw(2000, 0, seed=2)[0], wide[610:]]
-    params = {"contamination": contamination, "calibration_fraction": 0.5}
+    params = {"false_alarm_rate": rate, "calibration_fraction": 0.5}
     fitted = fresh(detector, **params).fit(X, y)
     outside = np.mean(fitted.predict(new) == -1)
-    assert outside == pytest.approx(contamination, abs=0.08)  # three deviations
-    naive = fitted.set_params(calibration_fraction=0).fit(X, y)
+    assert outside == pytest.approx(rate, abs=0.08)  # three deviations
+    naive = fitted.set_params(contamination=rate).fit(X, y)
     assert np.mean(naive.predict(new) == -1) > outside
 
 
 @NO_ANOMALIES
 @EVERY_DETECTOR
-def test_nothing_is_held_out_where_no_anomaly_is_known(detector, data):
-    assert len(fresh(detector, max_epochs=1).fit(data[0]).calibration_indices_) == 0
+def test_samples_are_held_out_where_no_anomaly_is_known_too(detector, data):
+    X, _ = data
+    params = {"max_epochs": 1, "callbacks": [Remembers()]}
+    fitted = fresh(detector, **params).fit(X)
+    held_out = fitted.calibration_indices_
+    assert len(held_out) == 50  # a third of 150
+    others = np.setdiff1d(np.arange(150), held_out)
+    np.testing.assert_array_equal(np.sort(Remembers.trained_on), others)
+    place = np.quantile(fitted.score_samples(X[held_out]), 0.05, method="weibull")
+    assert fitted.offset_ == place
+
+
+@NO_ANOMALIES
+@EVERY_DETECTOR
+def test_with_a_number_or_the_boundary_all_samples_are_trained_on(detector, data):
+    X, y = data
+    for contamination in (0.1, "boundary"):
+        for labels in (y, None):
+            params = {"max_epochs": 1, "contamination": contamination}
+            fitted = fresh(detector, callbacks=[Remembers()], **params).fit(X, labels)
+            np.testing.assert_array_equal(np.sort(Remembers.trained_on), np.arange(150))
+            assert len(fitted.calibration_indices_) == 0
 
 
 @EVERY_DETECTOR
@@ -272,7 +292,7 @@ def test_batches_have_example_anomalies_in_the_chosen_ratio(detector, ratio, dat
             self.seen.append(batch[1].numpy())
 
     params = {"outlier_ratio": ratio, "batch_size": 60, "max_epochs": 2}
-    params["calibration_fraction"] = 0
+    params["contamination"] = 0.1  # for which all rows are trained on
     fresh(detector, callbacks=[Batches()], **params).fit(*data)
     assert len(Batches.seen) == 2 * 2
     for labels in Batches.seen:
@@ -298,7 +318,7 @@ def test_by_default_anomalies_of_images_are_not_mixed(detector):
     images = np.random.RandomState(0).rand(30, 1, 8, 8)
     y = np.repeat([1, -1], [20, 10])
     auto, yes, no = (
-        scores_of(detector, images, y, mix_anomalies=mix)
+        scores_of(detector, images, y, mix_anomalies=mix, contamination=0.1)
         for mix in ("auto", True, False)
     )
     np.testing.assert_array_equal(auto, no)
@@ -337,9 +357,16 @@ def test_a_single_example_anomaly_is_enough(detector):
 @EVERY_DETECTOR
 def test_a_single_normal_row_among_anomalies_is_fitted(detector):
     X, y = draw(1, 20)
-    fitted = fresh(detector, max_epochs=3).fit(X, y)
-    assert np.isfinite(fitted.score_samples(X)).all()
-    assert np.isfinite(fitted.offset_)
+    for contamination in (0.1, "boundary"):
+        params = {"max_epochs": 3, "contamination": contamination}
+        fitted = fresh(detector, **params).fit(X, y)
+        assert np.isfinite(fitted.score_samples(X)).all()
+        assert np.isfinite(fitted.offset_)
+    fitted = fresh(detector, max_epochs=3)
+    with pytest.warns(CalibrationWarning, match="got 0 of 1. The threshold is placed"):
+        fitted.fit(X, y)
+    assert fitted.offset_ == fitted.score_samples(X)[0]
+    assert len(fitted.calibration_scores_) == 0
 
 
 # How long.
@@ -374,12 +401,15 @@ def test_whole_epochs_that_are_too_long_make_the_steps_shorter(n_batches):
 
 @EVERY_DETECTOR
 def test_the_automatic_length_reaches_the_net(detector):
-    X, y = draw(392, 5)
+    X, y = draw(392, 5)  # 49 batches of 8 normal rows
     automatic = {"max_epochs": "auto", "lr": "auto", "batch_size": 8}
-    automatic["calibration_fraction"] = 0
+    automatic["contamination"] = 0.1
     fitted = fresh(detector, **automatic).fit(X, y)
     assert fitted.n_iter_ == 2
     assert fitted.net_.lr == pytest.approx(5e-4 * 50 / 98)
+    automatic |= {"contamination": "auto", "calibration_fraction": 0.5}
+    fitted = fresh(detector, **automatic).fit(X, y)
+    assert fitted.net_.lr == pytest.approx(5e-4)  # 2 epochs of 25 batches
 
 
 # Early stopping.
@@ -398,7 +428,7 @@ def test_a_stratified_validation_split_keeps_both_kinds_and_stops_early(detector
     X[rng.permutation(100)[:20], 0] += 4  # unlabelled anomalies: losses soon rise again
     params = {"callbacks": [Splits(), EarlyStopping(patience=3)], "max_epochs": 300}
     split = {"net__train_split": ValidSplit(5, stratified=True)}
-    split["calibration_fraction"] = 0
+    split["contamination"] = 0.1
     fitted = fresh(detector).set_params(**params, **split).fit(X, y)
     for train, valid in Splits.seen:
         assert ((train == 1).sum(), (train == -1).sum()) == (80, 16)
@@ -420,7 +450,7 @@ def test_a_split_that_leaves_no_anomaly_to_train_on_is_refused(detector):
 
 @EVERY_DETECTOR
 def test_warm_start_goes_on_with_the_former_weights(detector, data):
-    params = {"max_epochs": 2, "lr": 1e-3, "calibration_fraction": 0}
+    params = {"max_epochs": 2, "lr": 1e-3, "contamination": 0.1}
     fitted = fresh(detector, warm_start=True, **params).fit(*data)
     first = fitted.net_.history[-1, "train_loss"]
     fitted.fit(*data)

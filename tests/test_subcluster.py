@@ -10,7 +10,7 @@ import sklearn
 import torch
 from joblib import parallel_config
 from scipy.special import log_softmax, logsumexp
-from sklearn.base import BaseEstimator, ClusterMixin, clone
+from sklearn.base import BaseEstimator, ClusterMixin, TransformerMixin, clone
 from sklearn.cluster import DBSCAN, HDBSCAN, KMeans
 from sklearn.covariance import LedoitWolf
 from sklearn.datasets import make_blobs
@@ -51,8 +51,11 @@ SMALL = {
     "max_epochs": 10,
     "lr": 1e-2,
     "min_cluster_size": 2,
+    "contamination": 0.1,  # so that all samples are trained on
     "random_state": 0,
 }
+# Some samples are held out.
+CALIBRATED = {"contamination": "auto", "calibration_fraction": 0.3}
 CENTERS = np.array([[0.0, 0.0, 0.0], [9.0, 0.0, 0.0], [0.0, 9.0, 0.0]])
 
 
@@ -546,7 +549,7 @@ def test_parameters_of_the_parts_are_those_of_a_grid_search(X):
 
 
 def test_samples_held_out_are_not_trained_on_and_place_the_offset(X, labels):
-    params = {"calibration_fraction": 0.3, "contamination": 0.25, "scorer": "knn"}
+    params = {**CALIBRATED, "false_alarm_rate": 0.25, "scorer": "knn"}
     fitted = make(**params).fit(X, cluster_labels=labels)
     held_out = fitted.calibration_indices_
     assert len(held_out) == 27 == len(set(held_out))
@@ -571,15 +574,13 @@ def test_without_samples_held_out_the_training_samples_place_the_offset(X, label
     assert np.mean(fitted.predict(X) == -1) == pytest.approx(0.2)
 
 
-@pytest.mark.parametrize("calibration_fraction", [0.0, 0.5])
-def test_the_accuracy_is_that_of_samples_held_out_or_of_all(
-    X, labels, calibration_fraction
-):
+@pytest.mark.parametrize("contamination", ["auto", 0.1])
+def test_the_accuracy_is_that_of_samples_held_out_or_of_all(X, labels, contamination):
     given = np.where(np.arange(90) % 4 == 0, 0, labels)  # some cannot be told
-    fitted = make(calibration_fraction=calibration_fraction)
-    fitted.fit(X, cluster_labels=given)
+    fitted = make(contamination=contamination).fit(X, cluster_labels=given)
     told = logits_of(fitted, X).argmax(axis=1) == given
-    chosen = fitted.calibration_indices_ if calibration_fraction else slice(None)
+    held_out = fitted.calibration_indices_
+    chosen = held_out if contamination == "auto" else slice(None)
     assert fitted.diagnostics_["accuracy"] == told[chosen].mean() < 1
 
 
@@ -690,10 +691,42 @@ def test_parameters_of_the_parts_are_validated(X, wrong):
 
 
 def test_the_threshold_of_many_samples_is_that_of_some(monkeypatch, X, labels):
-    monkeypatch.setattr(_subcluster, "MOST_CALIBRATING", 30)
+    monkeypatch.setattr(_subcluster, "MOST_PLACING", 30)
     fitted = make(contamination=0.2).fit(X, cluster_labels=labels)
     some = fitted.score_samples(X)[evenly_spaced(len(X), 30)]
     assert fitted.offset_ == np.percentile(some, 20)
+
+
+def test_clusters_are_found_without_the_samples_held_out(X, labels):
+    seen = []
+
+    class Embedder(TransformerMixin, BaseEstimator):
+        def fit(self, X, y=None):
+            seen.append(np.array(X))
+            return self
+
+        def transform(self, X):
+            return np.asarray(X)
+
+    fitted = make(KMeans(3, n_init=2), Embedder(), **CALIBRATED).fit(X)
+    held_out = fitted.calibration_indices_
+    left = np.delete(np.arange(len(X)), held_out)
+    np.testing.assert_array_equal(seen[0], X[left])
+    assert fitted.clusterer_.labels_.shape == (len(left),)
+    assert same_groups(fitted.labels_, labels)  # those held out join the nearest
+    np.testing.assert_array_equal(
+        fitted.cluster_sizes_, np.bincount(fitted.labels_[left])
+    )
+
+
+def test_a_sub_cluster_that_is_held_out_as_a_whole_joins_the_nearest(X, labels):
+    held_out = make(**CALIBRATED).fit(X, cluster_labels=labels).calibration_indices_
+    given = labels.copy()
+    given[held_out[:1]] = 7
+    fitted = make(**CALIBRATED).fit(X, cluster_labels=given)
+    np.testing.assert_array_equal(fitted.calibration_indices_, held_out)
+    np.testing.assert_array_equal(fitted.clusters_, [0, 1, 2])
+    np.testing.assert_array_equal(fitted.labels_, labels)
 
 
 # What embedders and clusterers return
@@ -739,7 +772,7 @@ def test_embedders_may_train_networks_in_threads(X):
 
 
 def test_warm_start_holds_out_the_same_samples_though_clusters_change(X, labels):
-    detector = make(warm_start=True, calibration_fraction=0.2)
+    detector = make(warm_start=True, **CALIBRATED)
     before = detector.fit(X, cluster_labels=labels).calibration_indices_
     after = detector.fit(X, cluster_labels=labels % 2).calibration_indices_
     np.testing.assert_array_equal(before, after)
@@ -749,7 +782,8 @@ def test_warm_start_holds_out_the_same_samples_though_clusters_change(X, labels)
 @pytest.mark.parametrize("kind", ["rows", "images"])
 def test_scores_do_not_depend_on_the_batch(X, images, kind, scorer):
     X = X if kind == "rows" else images
-    fitted = make(scorer=scorer, calibration_fraction=0.3).fit(
+    calibrated = CALIBRATED if kind == "rows" else {}  # images are too few for it
+    fitted = make(scorer=scorer, **calibrated).fit(
         X, cluster_labels=np.arange(len(X)) % 2
     )
     scores = fitted.score_samples(X)

@@ -3,15 +3,13 @@
 from numbers import Integral
 
 import numpy as np
+from sklearn.base import is_classifier
 from sklearn.decomposition import PCA
 from sklearn.metrics import pairwise_distances_argmin
 from sklearn.pipeline import Pipeline
-from sklearn.utils import (
-    check_array,
-    check_consistent_length,
-    check_scalar,
-    column_or_1d,
-)
+from sklearn.utils import check_array, check_consistent_length, check_scalar
+
+from sk_hypersphere._labels import as_labels, binary_labels, is_label
 
 # Okabe and Ito's blue and vermilion: told apart with every common color blindness.
 _NORMAL_COLOR = "#0072B2"
@@ -116,7 +114,15 @@ class EmbeddingDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y=None, *, ax=None, max_spheres=30, scatter_kwargs=None
+        cls,
+        estimator,
+        X,
+        y=None,
+        *,
+        anomaly_label=None,
+        ax=None,
+        max_spheres=30,
+        scatter_kwargs=None,
     ):
         """Embed `X` with a fitted estimator and draw it.
 
@@ -130,10 +136,19 @@ class EmbeddingDisplay:
             Samples, as `estimator.transform` takes them.
 
         y : array-like of shape (n_samples,), default=None
-            Labels. Anomalies are the rows labelled -1 if there are any, else the rows
-            with the larger of exactly two labels; a single other label means that
-            there are none. None asks `estimator.predict`, if it answers with +1 and -1
-            only; otherwise all samples are drawn alike.
+            Labels of any type. Anomalies are the rows labelled `anomaly_label`. If
+            neither it nor the estimator names a label, they are the rows labelled -1 if
+            there are any, else those with the larger of exactly two numbers; for a
+            classifier all labels are classes then. Labels that do not say which samples
+            are anomalies are not used: all samples are drawn alike. None asks the
+            estimator for its `detect`, which the classifiers of this package have, or
+            for its `predict`, if it is no classifier and answers with +1 and -1 only;
+            otherwise all samples are drawn alike.
+
+        anomaly_label : int, float, str or None, default=None
+            Label of the anomalies in `y`. None means that of the estimator, or of the
+            last step of a pipeline: its parameter `anomaly_label` or, for a classifier,
+            `outlier_label`, if it has one.
 
         ax : matplotlib Axes, default=None
             Where to draw. None makes a new figure.
@@ -156,8 +171,13 @@ class EmbeddingDisplay:
         TypeError
             If the estimator has no `transform`.
         ValueError
-            If `y` holds three labels or more, none of them -1, or is not as long as
-            `X`.
+            If `y` is not as long as `X` or lacks labels, or if all samples are labelled
+            as anomalies and the estimator is no classifier.
+
+        Warns
+        -----
+        SupervisionWarning
+            If labels differ, but do not say which samples are anomalies.
 
         Examples
         --------
@@ -172,6 +192,7 @@ class EmbeddingDisplay:
         >>> display.ax_.get_xlabel()
         'principal component 1 (93 % of variance)'
         """
+        estimator, X = _last_step(estimator, X)
         if not hasattr(estimator, "transform"):
             raise TypeError(
                 f"estimator must have a transform method that embeds X; "
@@ -181,12 +202,11 @@ class EmbeddingDisplay:
         embedding = check_array(
             estimator.transform(X), dtype=np.float64, input_name="estimator.transform"
         )
-        is_anomaly, names = _find_anomalies(estimator, X, y)
-        check_consistent_length(embedding, is_anomaly)
+        check_consistent_length(embedding, y)
+        is_anomaly, names = _find_anomalies(estimator, X, y, anomaly_label)
 
-        fitted = estimator[-1] if isinstance(estimator, Pipeline) else estimator
-        centers = getattr(fitted, "centers_", None)
-        sizes = getattr(fitted, "cluster_sizes_", None)
+        centers = getattr(estimator, "centers_", None)
+        sizes = getattr(estimator, "cluster_sizes_", None)
         if centers is not None and sizes is None:
             nearest = pairwise_distances_argmin(embedding, centers)
             sizes = np.bincount(nearest, minlength=len(centers))
@@ -196,7 +216,7 @@ class EmbeddingDisplay:
             embedding=embedding,
             is_anomaly=is_anomaly,
             centers=centers,
-            radii=getattr(fitted, "radii_", None),
+            radii=getattr(estimator, "radii_", None),
             cluster_sizes=sizes,
             names=names,
             axis_labels=axis_labels,
@@ -297,31 +317,39 @@ def _new_axes():
     return pyplot.subplots()[1]
 
 
-def _find_anomalies(estimator, X, y):
+def _last_step(estimator, X):
+    """Return the last step of a pipeline and its input; anything else as it is."""
+    while isinstance(estimator, Pipeline) and hasattr(estimator[-1], "transform"):
+        if len(estimator) > 1:
+            X = estimator[:-1].transform(X)
+        estimator = estimator[-1]
+    return estimator, X
+
+
+def _find_anomalies(estimator, X, y, anomaly_label):
     """Return a mask (n_samples,) or None, and what the legend calls its two sides."""
     if y is not None:
-        return _mask_from_labels(y), ("normal", "anomaly")
-    if hasattr(estimator, "predict"):
+        labels = _read(y, estimator, anomaly_label)
+        if labels.any():
+            return labels < 0, ("normal", "anomaly")
+    elif hasattr(estimator, "detect"):
+        return estimator.detect(X) < 0, ("predicted normal", "predicted anomaly")
+    elif hasattr(estimator, "predict") and not is_classifier(estimator):
         predicted = np.asarray(estimator.predict(X))
         if np.isin(predicted, [-1, 1]).all():
-            return predicted == -1, ("predicted normal", "predicted anomaly")
+            return predicted < 0, ("predicted normal", "predicted anomaly")
     return None, ("sample", "anomaly")
 
 
-def _mask_from_labels(y):
-    y = column_or_1d(y)
-    labels = np.unique(y)
-    if -1 in labels:
-        return y == -1
-    if len(labels) == 2:
-        return y == labels[1]
-    if len(labels) == 1:
-        return np.zeros(len(y), dtype=bool)
-    raise ValueError(
-        f"y must mark anomalies with -1, or hold two labels, the larger for anomalies; "
-        f"got {len(labels)} labels without -1. Mark them, for example with "
-        f"np.where(y == 3, -1, 1)."
-    )
+def _read(y, estimator, anomaly_label):
+    """Return -1 for anomalies, +1 for others, 0 if labels are silent: (n_samples,)."""
+    has_classes = is_classifier(estimator)
+    if anomaly_label is None:
+        name = "outlier_label" if has_classes else "anomaly_label"
+        anomaly_label = getattr(estimator, name, None)
+    if has_classes:
+        return np.where(is_label(as_labels(y), anomaly_label, "anomaly_label"), -1, 1)
+    return binary_labels(y, anomaly_label)
 
 
 def _project(embedding, centers):

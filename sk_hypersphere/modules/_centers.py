@@ -110,6 +110,34 @@ class Centers(nn.Module):
         dtype = None if self.training else torch.float64
         return squared_distances(z, self.centers, dtype=dtype)
 
+    def depths(self, z: Tensor) -> Tensor:
+        r"""How deep embeddings are inside the spheres.
+
+        .. math:: \max_k \bigl( R_k^2 - \lVert z_i - c_k \rVert^2 \bigr)
+
+        Parameters
+        ----------
+        z : Tensor of shape (n, p)
+            Embeddings.
+
+        Returns
+        -------
+        Tensor of shape (n,), float64
+            In squared units of the embedding; below 0 outside all spheres.
+
+        Examples
+        --------
+        >>> head = Centers(torch.tensor([[0.0, 0.0], [2.0, 0.0]]))
+        >>> head.eval().depths(torch.tensor([[0.0, 1.0]]))
+        tensor([-1.], dtype=torch.float64)
+        """
+        if len(self.centers) > 1:
+            return (self.sq_radii - self(z)).amax(dim=1)  # (n, k) -> (n,)
+        squares = (z - self.centers).square_()  # (n, p)
+        # For few components, a product with ones is quicker than a sum.
+        sq_distances = squares @ squares.new_ones(squares.shape[1])  # (n,)
+        return self.sq_radii.double() - sq_distances
+
 
 class Center(Centers):
     """A single center that rows can be pushed away from, even from the center itself.

@@ -33,6 +33,14 @@ class Hypersphere(nn.Module):
         self.encoder = encoder
         self.head = head
 
+    def embed(self, x: Tensor) -> Tensor:
+        """Embeddings of samples, (n, p), as `transform` returns them."""
+        return self.encoder(x)
+
+    def depths(self, x: Tensor) -> Tensor:
+        """How deep samples are inside the spheres of the head, (n,); see `Centers`."""
+        return self.head.depths(self.embed(x))
+
     def forward(self, x: Tensor) -> Tensor:
         z = self.encoder(x)
         if not torch.is_autocast_enabled(z.device.type):

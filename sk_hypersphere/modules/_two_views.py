@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from sk_hypersphere.modules._augment import augmented
 from sk_hypersphere.modules._hypersphere import Hypersphere
@@ -11,6 +12,8 @@ from sk_hypersphere.modules._hypersphere import Hypersphere
 
 class TwoViews(Hypersphere):
     """Embed two views of each sample, (n, ...) to (2 n, p): first ones, second ones.
+
+    The embedding of a sample itself has unit length.
 
     Parameters
     ----------
@@ -39,6 +42,9 @@ class TwoViews(Hypersphere):
     ):
         super().__init__(encoder, head)
         self.augment = augment
+
+    def embed(self, x: Tensor) -> Tensor:
+        return functional.normalize(super().embed(x))
 
     def forward(self, x: Tensor) -> Tensor:
         views = [augmented(x.clone(), self.augment) for _ in range(2)]

@@ -16,6 +16,7 @@ from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import KFold
 from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -34,7 +35,12 @@ from sk_hypersphere._batches import Rows, map_batches
 from sk_hypersphere._checks import resolve_device
 from sk_hypersphere._random import TorchStream
 from sk_hypersphere._skorch import LowerLearningRate, Run, progress_bar, train_net
-from sk_hypersphere.metrics import aupr_in, aupr_out, fpr_at_tpr
+from sk_hypersphere.metrics import (
+    aupr_in,
+    aupr_out,
+    conformal_p_values,
+    fpr_at_tpr,
+)
 from sk_hypersphere.modules import ConvNet, MNISTLeNet
 from sk_hypersphere.preprocessing import GlobalContrastNormalizer
 
@@ -42,7 +48,7 @@ OUTLIER = -1  # the label of example anomalies, and of outliers in a test
 
 # The models of the MCHAD poster; "G-" learns from example anomalies too. Thresholds are
 # not measured, and so no sample is held out for them.
-ALL_SAMPLES = {"calibration_fraction": 0}
+ALL_SAMPLES = {"contamination": 0.05}
 EXPOSED = {"outlier_label": OUTLIER, **ALL_SAMPLES}
 POSTER_MODELS = {
     "II": partial(IILossClassifier, **ALL_SAMPLES),
@@ -144,6 +150,7 @@ class PaperAutoencoder:
             pretrain_lr=1e-3,
             code_penalty=0,
             max_epochs=0,
+            contamination="boundary",
             **self.params,
         )
         model = make_pipeline(GlobalContrastNormalizer(), detector)
@@ -163,6 +170,7 @@ class PaperAutoencoder:
                 warm_up_epochs=self.recipe.warm_up,
                 lr=1e-4,
                 callbacks=[LRScheduler(MultiStepLR, milestones=[50])],
+                contamination="boundary",  # as in the papers, all samples train
                 **self.params,
                 **params,
             ),
@@ -315,6 +323,71 @@ class MeanOfSeeds(OutlierMixin, BaseEstimator):
         return np.stack([member.score_samples(X) for member in self.members_])
 
 
+class CrossFitted(OutlierMixin, BaseEstimator):
+    """A detector that learns from all rows, and others that calibrate it.
+
+    Each of these is fitted without a fold of the rows, which it scores. The scores of
+    a fold are brought to the median and the interquartile range that the training rows
+    have with the detector of all rows, for networks score in units of their own.
+
+    Parameters
+    ----------
+    estimator : estimator
+        With parameters `contamination` and `random_state`.
+
+    false_alarm_rate : float, default=0.05
+        Of the calibration scores, so many are below the threshold.
+
+    n_folds : int, default=5
+
+    random_state : int, default=0
+        Seeds the fits and draws the folds.
+    """
+
+    def __init__(self, estimator, false_alarm_rate=0.05, n_folds=5, random_state=0):
+        self.estimator = estimator
+        self.false_alarm_rate = false_alarm_rate
+        self.n_folds = n_folds
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        self.model_ = self._fit_without_calibration(X)
+        center, width = _center_and_width(self.model_.score_samples(X))
+        folds = KFold(self.n_folds, shuffle=True, random_state=self.random_state)
+        scores = []
+        for train, left in folds.split(X):
+            model = self._fit_without_calibration(X[train])
+            fold_center, fold_width = _center_and_width(model.score_samples(X[train]))
+            standardized = (model.score_samples(X[left]) - fold_center) / fold_width
+            scores.append(center + width * standardized)
+        self.calibration_scores_ = np.sort(np.concatenate(scores))
+        self.offset_ = np.quantile(
+            self.calibration_scores_, self.false_alarm_rate, method="weibull"
+        )
+        return self
+
+    def _fit_without_calibration(self, X):
+        detector = clone(self.estimator).set_params(
+            contamination=self.false_alarm_rate, random_state=self.random_state
+        )
+        return detector.fit(X)
+
+    def score_samples(self, X):
+        return self.model_.score_samples(X)
+
+    def predict(self, X):
+        return np.where(self.score_samples(X) < self.offset_, -1, 1)
+
+    def p_values(self, X):
+        return conformal_p_values(self.calibration_scores_, self.score_samples(X))
+
+
+def _center_and_width(scores):
+    """Median and interquartile range."""
+    low, middle, high = np.percentile(scores, [25, 50, 75])
+    return middle, high - low
+
+
 class NearestAndDeep(OutlierMixin, BaseEstimator):
     """Distance to the nearest training row, and half of that to centers of DeepSVDD.
 
@@ -331,7 +404,7 @@ class NearestAndDeep(OutlierMixin, BaseEstimator):
     def fit(self, X, y=None):
         self.neighbors_ = NearestNeighbors(n_neighbors=1).fit(X)
         self.mean_ = self.neighbors_.kneighbors()[0].mean()
-        detector = DeepSVDD(device=self.device)
+        detector = DeepSVDD(contamination="boundary", device=self.device)
         self.members_ = fits(detector, X, self.n_members, self.random_state)
         self.means_ = [center_distances(member, X).mean() for member in self.members_]
         return self

@@ -50,6 +50,7 @@ def on_rows(**params):
             "n_components": N_COMPONENTS,
             "batch_size": BATCH_SIZE,
             "weight_decay": WEIGHT_DECAY,
+            "contamination": "boundary",  # all rows are trained on
             "device": CPU,
             "random_state": SEED,
             **params,

@@ -34,7 +34,7 @@ def training(X, triplets, *, epochs, n_steps, batch_size=64):
         batch_size=batch_size,
         lr=1e-3,
         weight_decay=WEIGHT_DECAY,
-        calibration_fraction=0,
+        contamination="boundary",
         device=CPU,
         random_state=SEED,
     )

@@ -48,7 +48,7 @@ def training(
         batch_size=batch_size,
         lr=1e-3,
         weight_decay=WEIGHT_DECAY,
-        calibration_fraction=0,
+        contamination=0.05,
         device=device,
         random_state=SEED,
     )

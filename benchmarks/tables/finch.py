@@ -218,7 +218,7 @@ def _measure(path, package, neighbors, metric):
     if neighbors == APPROXIMATE and len(X) <= MOST_ROWS_JUDGED:
         found = f"{_share_found(X, metric, first_neighbors(X, metric)):.3f}"
     return {
-        "seconds": f"{seconds:.2f}",
+        "seconds": f"{seconds:.3f}",
         "warm_up": f"{warm_up:.1f}",
         "peak_mib": f"{peak:.0f}",
         "clusters": " ".join(str(k + 1) for k in partitions.max(axis=0)),

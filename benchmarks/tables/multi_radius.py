@@ -105,20 +105,6 @@ def render(rows):
     )
 
 
-def render_summary(rows):
-    """Means over the drawn groups by size: published, ours and the rivals."""
-    measured = [group for group in draw_groups() if select(rows, group=name_of(group))]
-    published = PUBLISHED["many spheres"]
-    lines = [["published", *[f"{published[size]:.1f}" for size in N_DRAWN]]]
-    for method, epochs in unique((row["method"], row["epochs"]) for row in rows):
-        if "recipe" not in method:
-            drawn = [drawn_groups_of(measured, size) for size in N_DRAWN]
-            cells = [_cell(rows, "auroc", groups, method, epochs) for groups in drawn]
-            lines.append([method, *cells])
-    header = ["AUROC in percent", *[f"{size} digits normal" for size in N_DRAWN]]
-    return markdown_table(header, lines)
-
-
 def groups_of(groups, size):
     return [group for group in groups if len(group) == size]
 

@@ -12,6 +12,7 @@ from sklearn.frozen import FrozenEstimator
 
 from benchmarks.datasets import load_cifar10, load_mnist, novelty_task
 from benchmarks.methods import (
+    ALL_SAMPLES,
     auroc,
     check_finished,
     mnist_detectors,
@@ -130,6 +131,7 @@ class Trial:
     def __init__(self, task, params):
         self.task = task
         self.params = params
+        self.detector_params = {**ALL_SAMPLES, **params}
 
     @cached_property
     def embedder(self):
@@ -142,7 +144,7 @@ class Trial:
     @cached_property
     def labelled_embeddings(self):
         """Training and test images as a detector embeds them, and its seconds."""
-        detector, task = SubclusterDetector(**self.params), self.task
+        detector, task = SubclusterDetector(**self.detector_params), self.task
         seconds = seconds_of(detector.fit, task.x_train, cluster_labels=task.y_train)
         check_finished(detector, detector.net_.max_epochs)
         return *map(detector.transform, (task.x_train, task.x_test)), seconds
@@ -177,18 +179,18 @@ def scores_of_logits(detector, x_test):
 
 
 def labelled(trial, augment=None):
-    detector = SubclusterDetector(augment=augment, **trial.params)
+    detector = SubclusterDetector(augment=augment, **trial.detector_params)
     return trial.fit(detector, cluster_labels=trial.task.y_train)
 
 
 def found(trial):
-    return trial.fit(SubclusterDetector(**trial.params))
+    return trial.fit(SubclusterDetector(**trial.detector_params))
 
 
 def found_in_isif(trial):
     embedder, seconds = trial.embedder
     frozen = FrozenEstimator(embedder)
-    detector = SubclusterDetector(embedder=frozen, **trial.params)
+    detector = SubclusterDetector(embedder=frozen, **trial.detector_params)
     scores, more_seconds = trial.fit(detector)
     return scores, seconds + more_seconds
 
@@ -206,7 +208,7 @@ def rotations(trial):
     turned = np.concatenate([np.rot90(X, turns, axes=(2, 3)) for turns in range(4)])
     labels = np.repeat(range(4), len(X))
     detector = SubclusterDetector(
-        **{"max_epochs": ROTNET_EPOCHS, **trial.params}, scorer="msp"
+        **{"max_epochs": ROTNET_EPOCHS, **trial.detector_params}, scorer="msp"
     )
     seconds = seconds_of(detector.fit, turned, cluster_labels=labels)
     check_finished(detector, detector.net_.max_epochs)
@@ -314,7 +316,7 @@ def clusters_of(n_clusters, X, y):
 
 def split_up(n_clusters, trial):
     labels = clusters_of(n_clusters, trial.task.x_train, trial.task.y_train)
-    return trial.fit(SubclusterDetector(**trial.params), cluster_labels=labels)
+    return trial.fit(SubclusterDetector(**trial.detector_params), cluster_labels=labels)
 
 
 def some_of(max_candidates, trial):

@@ -173,7 +173,7 @@ def make_detector(size, path, device, seed):
         scorer="msp",
         min_cluster_size=1,
         label_smoothing=0,
-        calibration_fraction=0,
+        contamination=0.1,
         encoder=make_encoder,
         encoder_params={"depth": size.depth, "widen_factor": size.widen_factor},
         max_epochs=size.epochs,

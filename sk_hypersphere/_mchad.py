@@ -228,6 +228,22 @@ class MCHADClassifier(BaseGeneralizedClassifier):
     array(['cat', 'dog'], dtype='<U6')
     >>> classifier.detect([[0, 0], [4, 4], [8, 0]])
     array([ 1,  1, -1])
+
+    Where anomalies are one of two classes, scikit-learn's classifiers with another
+    threshold take this one, for example with that below which are 20 cases:
+
+    >>> from sklearn.frozen import FrozenEstimator
+    >>> from sklearn.model_selection import FixedThresholdClassifier
+    >>> kinds = np.array(["normal", "normal", "anomaly"])[y]
+    >>> classifier = MCHADClassifier(random_state=0).fit(X, kinds)
+    >>> decisions = classifier.decision_function(X)  # the higher, the more normal
+    >>> alarming = FixedThresholdClassifier(
+    ...     FrozenEstimator(classifier),
+    ...     threshold=np.partition(decisions, 20)[20],
+    ...     response_method="decision_function",
+    ... ).fit(X, kinds)
+    >>> int(np.sum(alarming.predict(X) == "anomaly"))
+    20
     """
 
     def __init__(

@@ -652,3 +652,29 @@ def test_a_pickled_copy_gives_the_same_bits(ensemble, classifier, X):
     for fitted in (ensemble, classifier):
         copied = pickle.loads(pickle.dumps(fitted))
         np.testing.assert_array_equal(fitted.score_samples(X), copied.score_samples(X))
+
+
+def test_no_group_that_is_known_is_held_out_as_a_whole():
+    X = np.random.RandomState(3).randn(300, 4)
+    groups = np.arange(300) // 2
+    detector = DeepSVDD(multi_radius=True, max_epochs=0)
+    ensemble = HypersphereEnsemble(detector, n_members=2, random_state=0)
+    ensemble.fit(X, cluster_labels=groups)
+    assert [len(member.centers_) for member in ensemble.estimators_] == [150, 150]
+    assert len(ensemble.calibration_indices_) == 100
+
+
+@pytest.mark.parametrize(
+    ("params", "n_held_out"),
+    [({"false_alarm_rate": 0.2}, 100), ({"contamination": 0.2}, 0)],
+    ids=["promise", "contamination"],
+)
+def test_the_rule_of_what_a_wrapper_wraps_is_that_of_the_ensemble(params, n_held_out):
+    X = np.random.RandomState(3).randn(300, 4)
+    wrapped = FitOnNormal(DeepSVDD(max_epochs=1, **params))
+    ensemble = HypersphereEnsemble(wrapped, n_members=2, random_state=0).fit(X)
+    held_out = ensemble.calibration_indices_
+    assert len(held_out) == n_held_out
+    placing = held_out if n_held_out else slice(None)
+    share = np.mean(ensemble.predict(X[placing]) == -1)
+    assert share == pytest.approx(0.2, abs=0.011)

@@ -22,6 +22,7 @@ from sk_hypersphere._labels import (
     replace_where,
 )
 from sk_hypersphere._skorch import Schedule, auto_epochs
+from sk_hypersphere._threshold import placing
 from sk_hypersphere.modules import Hypersphere
 
 # Example anomalies in the labels of a plan; classes are 0..n_classes-1.
@@ -156,8 +157,8 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
 
     def _keep(self, rows, held_out, plan):
         self.centers_ = self.net_.module_.head.centers.numpy(force=True).copy()
-        placing = held_out if len(held_out) else rows.y != OUTLIER
-        self._set_threshold(self._scores(rows.X)[placing], held_out)
+        scores = self._scores(rows.X)[placing(held_out, rows.y != OUTLIER)]
+        self._set_threshold(scores, held_out)
         # They hold until the next fit.
         self._rejects_as = self.outlier_label if self.reject else None
         self._uncounted_label = None if self.reject else self.outlier_label

@@ -35,7 +35,7 @@ from sk_hypersphere._spheres import (
     sq_radius,
     update_radii,
 )
-from sk_hypersphere._threshold import WITH_BOUNDARY
+from sk_hypersphere._threshold import WITH_BOUNDARY, placing
 from sk_hypersphere.losses import OneClassLoss, SoftBoundaryLoss
 from sk_hypersphere.modules import Centers, Hypersphere
 
@@ -486,8 +486,8 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
             scores = module.head.sq_radii.item() - sq_distances
         else:  # other spheres than the own may be nearer
             scores = self._scores(rows.X)
-        placing = held_out if len(held_out) else slice(None)
-        self._set_threshold(scores[placing], held_out, boundary=0.0)
+        placing_scores = scores[placing(held_out, slice(None))]
+        self._set_threshold(placing_scores, held_out, boundary=0.0)
         self.diagnostics_ |= member_diagnostics(of_trained)
         self.diagnostics_["n_distinct_scores"] = len(np.unique(scores))
 

@@ -35,7 +35,7 @@ from sk_hypersphere._labels import accuracy, known_labels, replace_where
 from sk_hypersphere._random import clone_with_seeds, make_seed
 from sk_hypersphere._side_by_side import can_share_a_loop, train_side_by_side
 from sk_hypersphere._skorch import progress_bar
-from sk_hypersphere._threshold import Thresholded, rule_of
+from sk_hypersphere._threshold import Thresholded, placing, rule_of
 
 # The spread of a member's scores is an order of magnitude, for which these are enough.
 MOST_SCALING = 10_000
@@ -212,9 +212,11 @@ class HypersphereEnsemble(Thresholded, MetaEstimatorMixin, BaseEstimator):
             if get_config()["enable_metadata_routing"]:
                 fit_params = process_routing(self, "fit", **fit_params).estimator.fit
             random_state = np.random.RandomState(make_seed(self.random_state))
+            rule = self._threshold_rule()
+            rule.check(type(self.estimator).__name__)
             groups = fit_params.get("cluster_labels")
             known = known_labels(self.estimator, X, y, groups)
-            held_out = self._threshold_rule().draw(known, random_state)
+            held_out = rule.draw(known, random_state)
             estimator = self._without_calibration()
             members = [
                 clone_with_seeds(estimator, random_state, overwrite=True)
@@ -225,8 +227,8 @@ class HypersphereEnsemble(Thresholded, MetaEstimatorMixin, BaseEstimator):
             draws = [self._draw(*training[:2], random_state) for _ in members]
             self.estimators_ = self._fit_members(members, draws, *training)
             self._set_scales(training[0])
-            placing = held_out if len(held_out) else np.flatnonzero(known >= 0)
-            scores = self._scores_on_one_scale(X[placing]).mean(axis=0)
+            chosen = placing(held_out, np.flatnonzero(known >= 0))
+            scores = self._scores_on_one_scale(X[chosen]).mean(axis=0)
             self._set_threshold(scores, held_out, boundary=0.0)
         return self
 

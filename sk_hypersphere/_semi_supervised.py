@@ -13,7 +13,7 @@ from sk_hypersphere._base import BaseHypersphereDetector, Plan
 from sk_hypersphere._batches import mix_outliers, shuffled, with_outliers
 from sk_hypersphere._labels import binary_labels
 from sk_hypersphere._skorch import Schedule
-from sk_hypersphere._threshold import WITH_BOUNDARY
+from sk_hypersphere._threshold import WITH_BOUNDARY, placing
 
 # How many batches are enough for a few anomalies, which are soon learned by heart, and
 # with which learning rate.
@@ -163,8 +163,8 @@ class BaseExampleDetector(BaseHypersphereDetector):
         """Place the threshold, given the scores of all samples, (n,)."""
         self.diagnostics_["n_example_anomalies"] = int(np.sum(plan.y < 0))
         self.diagnostics_["n_distinct_scores"] = len(np.unique(scores))
-        placing = held_out if len(held_out) else plan.y >= 0
-        self._set_threshold(scores[placing], held_out, boundary)
+        scores = scores[placing(held_out, plan.y >= 0)]
+        self._set_threshold(scores, held_out, boundary)
 
 
 class BaseSemiSupervisedDetector(BaseExampleDetector):

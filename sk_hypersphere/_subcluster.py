@@ -21,6 +21,7 @@ from sk_hypersphere._labels import as_labels, classes_and_codes
 from sk_hypersphere._random import clone_with_seeds
 from sk_hypersphere._skorch import classifier_schedule
 from sk_hypersphere._spheres import cluster_means
+from sk_hypersphere._threshold import placing
 from sk_hypersphere.confidence import (
     MahalanobisDistance,
     NeighborDistance,
@@ -535,10 +536,8 @@ class SubclusterDetector(BaseHypersphereDetector):
 
     def _keep(self, rows, held_out, plan):
         self._fit_scorer(rows, held_out)
-        placing = held_out
-        if not len(placing):
-            placing = evenly_spaced(len(rows), MOST_PLACING)
-        X, labels = rows.X[placing], rows.y[placing]
+        chosen = placing(held_out, evenly_spaced(len(rows), MOST_PLACING))
+        X, labels = rows.X[chosen], rows.y[chosen]
         told = self._outputs(X, partial(torch.argmax, dim=1))
         scores = self._scores(X)
         self.diagnostics_["accuracy"] = float(np.mean(told == labels))

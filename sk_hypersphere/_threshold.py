@@ -14,7 +14,11 @@ from typing import NamedTuple
 
 import numpy as np
 from sklearn.utils import assert_all_finite
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import (
+    Interval,
+    StrOptions,
+    validate_parameter_constraints,
+)
 from sklearn.utils.validation import check_is_fitted
 
 from sk_hypersphere._batches import hold_out
@@ -71,6 +75,14 @@ class ThresholdRule(NamedTuple):
     contamination: str | float
     false_alarm_rate: float
     calibration_fraction: str | float
+
+    def check(self, name):
+        """Refuse wrong values in the name of the estimator that has them."""
+        constraints = {
+            **Thresholded._parameter_constraints,
+            "contamination": WITH_BOUNDARY,
+        }
+        validate_parameter_constraints(constraints, self._asdict(), name)
 
     def draw(self, y, random_state):
         """Indices of the samples to hold out, sorted, (m,); none unless it is "auto".
@@ -130,6 +142,15 @@ class ThresholdRule(NamedTuple):
             # below it on average, also if it is that of few.
             return float(np.quantile(scores, self.false_alarm_rate, method="weibull"))
         return float(np.percentile(scores, 100 * self.contamination))
+
+
+def placing(held_out, others):
+    """Which samples place a threshold: those held out if there are any, else `others`.
+
+    The latter are training samples that are not known to be anomalies: a mask or
+    indices.
+    """
+    return held_out if len(held_out) else others
 
 
 DEFAULT_RULE = ThresholdRule("auto", 0.05, "auto")

@@ -678,3 +678,15 @@ def test_the_rule_of_what_a_wrapper_wraps_is_that_of_the_ensemble(params, n_held
     placing = held_out if n_held_out else slice(None)
     share = np.mean(ensemble.predict(X[placing]) == -1)
     assert share == pytest.approx(0.2, abs=0.011)
+
+
+@pytest.mark.parametrize("wrap", [lambda e: e, FitOnNormal], ids=["alone", "wrapped"])
+@pytest.mark.parametrize(
+    "params",
+    [{"false_alarm_rate": 0.0}, {"calibration_fraction": 1.0}, {"contamination": "no"}],
+    ids=lambda params: [*params][0],
+)
+def test_a_wrong_rule_of_the_estimator_is_refused_by_its_name(wrap, params):
+    ensemble = HypersphereEnsemble(wrap(DeepSVDD(**params)), n_members=2)
+    with pytest.raises(ValueError, match=f"The '{[*params][0]}' parameter of"):
+        ensemble.fit(np.random.RandomState(0).randn(60, 4))

@@ -128,8 +128,9 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
         but places `offset_`, in (0, 1), if `contamination` is "auto". "auto" is a
         fifth, but 200 samples at least and 2,000 at most; the 200 may be a third of
         all, or a half where `false_alarm_rate` needs so many. Anomalies that are hidden
-        among them lower the threshold, and with it the false alarms. `warm_start` holds
-        the same samples out again.
+        among them lower the threshold, and with it the false alarms. Steps in front of
+        it in a pipeline learn from them all the same. `warm_start` holds the same
+        samples out again.
 
     encoder : nn.Module, class, callable or None, default=None
         Maps a batch of samples to embeddings, (n_samples, n_components). A module is

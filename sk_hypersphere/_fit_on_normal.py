@@ -30,8 +30,9 @@ class FitOnNormal(MetaEstimatorMixin, BaseEstimator):
     example anomalies among them. This is a step that leaves these out:
     ``make_pipeline(EIDNEmbedder(), FitOnNormal(IsolationForest()))`` embeds with the
     help of labels, and tells what normal embeddings look like by those of normal
-    samples. It stands around the last step only. Labels matter to `fit`; `predict`,
-    `score_samples` and `decision_function` are the detector's, where it has them:
+    samples. It stands around the last step only. Labels matter to `fit`; the threshold,
+    `predict`, `score_samples`, `decision_function` and `p_values` are the detector's,
+    where it has them:
     :class:`~sklearn.neighbors.LocalOutlierFactor` does with ``novelty=True``,
     :class:`~sklearn.mixture.GaussianMixture` scores but predicts components.
 

@@ -87,8 +87,8 @@ class MCHADClassifier(BaseGeneralizedClassifier):
         Share of the samples of known classes that is not trained on but places
         `offset_`, in (0, 1), if `contamination` is "auto". "auto" is a fifth, but 200
         samples at least and 2,000 at most; the 200 may be a third of all, or a half
-        where `false_alarm_rate` needs so many. `warm_start` holds the same samples out
-        again.
+        where `false_alarm_rate` needs so many. Steps in front of it in a pipeline learn
+        from them all the same. `warm_start` holds the same samples out again.
 
     encoder : nn.Module, class, callable or None, default=None
         Maps a batch of samples to embeddings, (n_samples, n_components). A module is

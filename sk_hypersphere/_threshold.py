@@ -228,7 +228,8 @@ class Thresholded:
         p_values : ndarray of shape (n_samples,), float64
             In (0, 1], the lower the more abnormal. With
             ``scipy.stats.false_discovery_control(p_values) <= 0.1``, a tenth of the
-            alarms at most is false, on average.
+            alarms at most is false, on average. Where one sample in twenty is abnormal,
+            that raises no alarm with fewer than some 180 calibration samples.
 
         Raises
         ------

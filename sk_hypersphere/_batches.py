@@ -7,7 +7,7 @@ from math import ceil, isfinite, prod
 import numpy as np
 import torch
 from sklearn import get_config
-from sklearn.utils import assert_all_finite
+from sklearn.utils import assert_all_finite, gen_batches
 from torch.utils.data import Dataset, Subset
 
 # A matrix product takes another path through the BLAS for a few rows, and for the few
@@ -136,6 +136,33 @@ def even_batches(n, batch_size):
 def evenly_spaced(n, n_chosen):
     """At most `n_chosen` indices spread evenly over 0..n-1."""
     return np.linspace(0, n - 1, min(n, n_chosen)).astype(int)
+
+
+def moved_to_front(array, rows):
+    """Some rows of an array, without a copy of it: the others are written over.
+
+    Parameters
+    ----------
+    array : ndarray of shape (n, ...)
+        It is changed in place.
+
+    rows : ndarray of shape (m,)
+        Indices in ascending order.
+
+    Returns
+    -------
+    ndarray of shape (m, ...)
+        A view of the first part of the array.
+
+    Examples
+    --------
+    >>> moved_to_front(np.array([5, 6, 7, 8]), np.array([1, 3]))
+    array([6, 8])
+    """
+    if len(rows) < len(array):
+        for part in gen_batches(len(rows), MOST_ROWS):
+            array[part] = array[rows[part]]  # these are not before the part
+    return array[: len(rows)]
 
 
 def hold_out(y, n_drawn, random_state):

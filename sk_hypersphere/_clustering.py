@@ -56,14 +56,15 @@ def merge_tiny(points, labels, least):
     points : ndarray of shape (n, p)
 
     labels : ndarray of shape (n,) of int
-        The cluster of each point, in 0..k-1.
+        The cluster of each point, in 0..k-1, or -1 for points that do not count.
 
     least : int
 
     Returns
     -------
     (ndarray of shape (n_kept,), ndarray of shape (n,))
-        Which clusters are kept, and the new cluster of each point, in 0..n_kept-1.
+        Which clusters are kept, and the new cluster of each point, in 0..n_kept-1, or
+        -1 as before.
 
     Examples
     --------
@@ -71,7 +72,7 @@ def merge_tiny(points, labels, least):
     >>> merge_tiny(points, np.array([0, 0, 1, 2, 2]), least=2)
     (array([0, 2]), array([0, 0, 1, 1, 1]))
     """
-    sizes = np.bincount(labels)
+    sizes = np.bincount(labels[labels >= 0])
     is_kept = sizes >= least
     is_kept[np.argsort(-sizes, kind="stable")[:2]] = True
     kept, tiny = np.flatnonzero(is_kept), np.flatnonzero(~is_kept)
@@ -79,5 +80,5 @@ def merge_tiny(points, labels, least):
         means, _ = cluster_means(points, labels)
         joined = np.cumsum(is_kept) - 1
         joined[tiny] = pairwise_distances_argmin(means[tiny], means[kept])
-        labels = joined[labels]
+        labels = np.where(labels < 0, -1, joined[labels])
     return kept, labels

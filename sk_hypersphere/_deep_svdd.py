@@ -6,6 +6,7 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from sklearn.base import _fit_context
+from sklearn.metrics import pairwise_distances_argmin
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import (
@@ -15,7 +16,7 @@ from sklearn.utils.validation import (
 )
 
 from sk_hypersphere._base import BaseHypersphereDetector, Plan
-from sk_hypersphere._batches import map_batches
+from sk_hypersphere._batches import map_batches, moved_to_front
 from sk_hypersphere._checks import has_parameters_to_train
 from sk_hypersphere._clustering import find_groups
 from sk_hypersphere._finch import FINCH
@@ -38,9 +39,6 @@ from sk_hypersphere._spheres import (
 from sk_hypersphere._threshold import WITH_BOUNDARY, placing
 from sk_hypersphere.losses import OneClassLoss, SoftBoundaryLoss
 from sk_hypersphere.modules import Centers, Hypersphere
-
-# The group of rows that have no part in the centers.
-NOWHERE = -1
 
 
 class DeepSVDD(Pretraining, BaseHypersphereDetector):
@@ -424,24 +422,30 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
     def _place_centers(self, encoder, X, groups, run):
         """Means of the embeddings, (k, p), and the cluster of each row, (n,).
 
-        Rows held out have no part in the means.
+        Rows held out have no part in the means; they join the nearest cluster.
         """
-        is_placed = np.ones(len(X), dtype=bool)
-        is_placed[run.held_out] = False
+        left = np.delete(np.arange(len(X)), run.held_out)
         if not self.multi_radius:
+            is_placed = np.zeros(len(X), dtype=bool)
+            is_placed[left] = True
             mean = mean_embedding(encoder, X, run.device, is_placed)
             return mean[None], np.zeros(len(X), dtype=np.int64)
         embeddings = map_batches(encoder.eval(), X, run.device)
+        of_held_out = embeddings[run.held_out]
+        embeddings = moved_to_front(embeddings, left)
         if groups is None:
             clusterer = self.clusterer
             if clusterer is None:
                 clusterer = FINCH(metric="euclidean", partition=0)
-            groups = np.full(len(X), NOWHERE)
-            placed = embeddings[is_placed] if len(run.held_out) else embeddings
-            _, groups[is_placed] = find_groups(clusterer, placed, run.random_state)
-        elif len(run.held_out):
-            groups = np.where(is_placed, groups, NOWHERE)
-        return cluster_means(embeddings, groups)
+            _, groups = find_groups(clusterer, embeddings, run.random_state)
+        else:
+            groups = groups[left]
+        labels = np.empty(len(X), dtype=np.int64)
+        centers, labels[left] = cluster_means(embeddings, groups)
+        if len(of_held_out):
+            nearest = pairwise_distances_argmin(of_held_out, centers)
+            labels[run.held_out] = nearest
+        return centers, labels
 
     def _check_y(self, X, y, cluster_labels=None):
         if cluster_labels is None:

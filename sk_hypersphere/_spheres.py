@@ -47,7 +47,7 @@ def mean_embedding(encoder, X, device, counted=None):
 def cluster_means(embeddings, groups):
     """Centers of clusters, and the cluster of each row in 0..k-1.
 
-    Rows in a group below 0, noise or held out, join the cluster of the nearest center.
+    Rows in a group below 0, noise, join the cluster of the nearest center.
     """
     names, labels = np.unique(groups, return_inverse=True)
     noise = groups < 0

@@ -473,20 +473,19 @@ class SubclusterDetector(BaseHypersphereDetector):
             names, given = classes_and_codes(cluster_labels, "cluster_labels")
             present, codes = np.unique(given[left], return_inverse=True)
             names = names[present]
-        kept, merged = merge_tiny(points[left], codes, self.min_cluster_size)
+        labels = np.full(len(X), -1)
+        labels[left] = codes
+        kept, labels = merge_tiny(points, labels, self.min_cluster_size)
         if len(kept) < 2:
             self._refuse_single(cluster_labels)
         self.clusters_ = names[kept]
-        self.cluster_sizes_ = np.bincount(merged)
-        if not len(held_out):
-            return merged
-        labels = np.full(len(X), -1)
-        labels[left] = merged
+        self.cluster_sizes_ = np.bincount(labels[left])
         if cluster_labels is not None:
             cluster_of = np.full(given.max() + 1, -1)
-            cluster_of[given[left]] = merged
-            labels[held_out] = cluster_of[given[held_out]]
-        _, labels = cluster_means(points, labels)  # others join the nearest
+            cluster_of[given[left]] = labels[left]
+            labels = cluster_of[given]
+        if (labels < 0).any():  # they are held out, with all of their sub-cluster
+            _, labels = cluster_means(points, labels)  # and join the nearest
         return labels
 
     def _embed(self, X, y, run):

@@ -6,6 +6,11 @@ is split conformal prediction. Of the normal samples given to `fit`, some are he
 of training; of their :math:`m` scores, sorted, the threshold is the quantile at place
 :math:`\alpha (m + 1)`, below which a new normal sample falls with a probability of
 :math:`\alpha`, the false alarm rate, whatever the distribution.
+
+Cross-fitting would train on all samples and calibrate with all of them. It takes the
+time of six fits and has no such guarantee, as the fits score in units of their own. The
+table of false alarms in ``benchmarks`` compares both: it gains three thousandths of
+AUROC and more discoveries.
 """
 
 from math import ceil

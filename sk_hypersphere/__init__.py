@@ -6,19 +6,19 @@ samples to their center; the distance to the centers is the score.
 
 from importlib import import_module
 
-from sk_hypersphere._cac import CACClassifier
-from sk_hypersphere._center import CenterLossClassifier
-from sk_hypersphere._deep_sad import DeepSAD
-from sk_hypersphere._deep_svdd import DeepSVDD
-from sk_hypersphere._eidn import EIDNEmbedder
-from sk_hypersphere._ensemble import HypersphereEnsemble
-from sk_hypersphere._finch import FINCH, finch
-from sk_hypersphere._fit_on_normal import FitOnNormal
-from sk_hypersphere._hsc import HSC
-from sk_hypersphere._ii import IILossClassifier
-from sk_hypersphere._isif import ISIFEmbedder
-from sk_hypersphere._mchad import MCHADClassifier
-from sk_hypersphere._subcluster import SubclusterDetector
+from sk_hypersphere._methods.cac import CACClassifier
+from sk_hypersphere._methods.center import CenterLossClassifier
+from sk_hypersphere._methods.deep_sad import DeepSAD
+from sk_hypersphere._methods.deep_svdd import DeepSVDD
+from sk_hypersphere._methods.eidn import EIDNEmbedder
+from sk_hypersphere._methods.ensemble import HypersphereEnsemble
+from sk_hypersphere._methods.finch import FINCH, finch
+from sk_hypersphere._methods.fit_on_normal import FitOnNormal
+from sk_hypersphere._methods.hsc import HSC
+from sk_hypersphere._methods.ii import IILossClassifier
+from sk_hypersphere._methods.isif import ISIFEmbedder
+from sk_hypersphere._methods.mchad import MCHADClassifier
+from sk_hypersphere._methods.subcluster import SubclusterDetector
 
 __version__ = "0.7.0"
 

@@ -20,11 +20,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 from torch.nn import functional
 
-from sk_hypersphere._arrays import as_array
-from sk_hypersphere._batches import evenly_spaced, map_batches, rows_at_once
-from sk_hypersphere._finch import directions
-from sk_hypersphere._labels import as_labels, classes_and_codes
-from sk_hypersphere._spheres import cluster_means
+from sk_hypersphere._training.arrays import as_array
+from sk_hypersphere._training.inference import map_batches, rows_at_once
+from sk_hypersphere._training.rows import evenly_spaced
+from sk_hypersphere.base._first_neighbors import directions
+from sk_hypersphere.base._labels import as_labels, classes_and_codes
+from sk_hypersphere.base._spheres import cluster_means
 
 __all__ = [
     "MahalanobisDistance",

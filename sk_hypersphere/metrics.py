@@ -14,8 +14,8 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
-from sk_hypersphere._labels import as_labels, is_label
-from sk_hypersphere._threshold import conformal_p_values
+from sk_hypersphere.base._labels import as_labels, is_label
+from sk_hypersphere.base._threshold import conformal_p_values
 from sk_hypersphere.exceptions import warn_caller
 
 __all__ = [

@@ -11,7 +11,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sk_hypersphere._arrays import as_array, check_not_empty
+from sk_hypersphere._training.arrays import as_array, check_not_empty
 
 __all__ = ["GlobalContrastNormalizer"]
 

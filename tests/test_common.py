@@ -39,7 +39,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import sk_hypersphere
-from sk_hypersphere._batches import unwrapped
+from sk_hypersphere._training.rows import unwrapped
 from sk_hypersphere.exceptions import (
     CalibrationWarning,
     NonFiniteLossError,

@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sk_hypersphere import CACClassifier, DeepSAD, DeepSVDD, MCHADClassifier, displays
-from sk_hypersphere._labels import binary_labels
+from sk_hypersphere.base._labels import binary_labels
 from sk_hypersphere.displays import EmbeddingDisplay
 from sk_hypersphere.exceptions import SupervisionWarning
 

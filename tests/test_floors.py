@@ -1,11 +1,13 @@
 """Imports go downwards only, and the package keeps its hands off global state.
 
-A floor may import its own files and those of the floors that it names here.
+A floor is a file or a folder in the root of the package. It may import its own files
+and those of the floors that are named here as below it.
 """
 
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -15,46 +17,32 @@ import sk_hypersphere
 ROOT = Path(sk_hypersphere.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 
-# What each floor may import: modules by their first name, and parts of this package.
-LIBRARIES = {"numpy", "scipy", "sklearn", "torch"}
-MAY_IMPORT = {
-    "losses": {"torch", "sk_hypersphere.losses"},
-    "modules": {"torch", "sk_hypersphere.modules"},
-    "displays": {
-        "numpy",
-        "sklearn",
-        "matplotlib",
-        "sk_hypersphere._labels",
-        "sk_hypersphere.displays",
+# The libraries that every floor may import, and for each floor the floors below it.
+LIBRARIES = {"numpy", "scipy", "sklearn", "torch", "tqdm"}
+BELOW = {
+    "exceptions": set(),
+    "losses": set(),
+    "modules": set(),
+    "_training": {"exceptions", "losses", "modules"},
+    "base": {"exceptions", "losses", "modules", "_training"},
+    "metrics": {"exceptions", "base"},
+    "preprocessing": {"_training"},
+    "confidence": {"_training", "base"},
+    "displays": {"base"},
+    "_methods": {
+        "exceptions",
+        "losses",
+        "modules",
+        "_training",
+        "base",
+        "confidence",
+        "preprocessing",
     },
-    "metrics.py": {
-        "numpy",
-        "sklearn",
-        "sk_hypersphere._labels",
-        "sk_hypersphere._threshold",
-        "sk_hypersphere.exceptions",
-    },
-    "preprocessing.py": {"numpy", "sklearn", "sk_hypersphere._arrays"},
-    "confidence.py": {
-        *LIBRARIES,
-        "sk_hypersphere._arrays",
-        "sk_hypersphere._batches",
-        "sk_hypersphere._finch",
-        "sk_hypersphere._labels",
-        "sk_hypersphere._spheres",
-    },
-    "exceptions.py": set(),
-    "_finch.py": {
-        "numpy",
-        "scipy",
-        "sklearn",
-        "numba",
-        "pynndescent",
-        "sk_hypersphere._arrays",
-        "sk_hypersphere.exceptions",
-    },
-    "_skorch.py": {*LIBRARIES, "skorch", "sk_hypersphere", "tqdm"},
+    "__init__": {"_methods"},
 }
+# Floors of mathematics import torch alone; one file knows skorch.
+ONLY_TORCH = {"losses", "modules"}
+KNOWS_SKORCH = "_training/net.py"
 # What a module must not import at its top: it is an extra, or slow to import.
 ONLY_INSIDE_FUNCTIONS = {"matplotlib", "numba", "pynndescent"}
 # What takes longer to import than the whole package, or may not be there, and is needed
@@ -81,10 +69,14 @@ FORBIDDEN_CALLS = [
     "warnings.filterwarnings",
 ]
 
+
+def floor_of(path):
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
 # Modules and packages that users import from.
 SUBMODULES = sorted(
-    {path.relative_to(ROOT).parts[0].removesuffix(".py") for path in FILES}
-    - {path.stem for path in ROOT.glob("_*.py")}
+    {floor_of(path) for path in FILES if not floor_of(path).startswith("_")}
 )
 
 EVERY_FILE = pytest.mark.parametrize(
@@ -122,25 +114,61 @@ def called_in(path):
     ]
 
 
-def floor_of(path):
-    return path.relative_to(ROOT).parts[0]
+def own_imports(path):
+    """Names of the modules of this package that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == "sk_hypersphere":
+            yield from (f"sk_hypersphere.{alias.name}" for alias in node.names)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            names = [alias.name for alias in node.names]
+            names = [node.module] if isinstance(node, ast.ImportFrom) else names
+            yield from (name for name in names if name.startswith("sk_hypersphere."))
 
 
-def is_allowed(name, allowed):
-    return name.partition(".")[0] in sys.stdlib_module_names or any(
-        name == root or name.startswith(root + ".") for root in allowed
-    )
+def test_the_root_shows_the_architecture():
+    names = {path.name for path in ROOT.iterdir() if path.name != "__pycache__"}
+    assert len(names - {"__init__.py"}) <= 12
+
+
+def test_every_floor_has_a_rule():
+    assert {floor_of(path) for path in FILES} == BELOW.keys()
 
 
 @EVERY_FILE
 def test_imports_go_downwards(path):
-    allowed = MAY_IMPORT.get(floor_of(path), {*LIBRARIES, "sk_hypersphere"})
+    floor = floor_of(path)
+    imported_floors = {name.split(".")[1] for name in own_imports(path)}
+    assert imported_floors - {floor} <= BELOW[floor]
+
+
+@EVERY_FILE
+def test_floors_of_mathematics_import_torch_alone_and_one_file_knows_skorch(path):
     names = [name for name, _ in imported(ast.parse(path.read_text()))]
-    assert [name for name in names if not is_allowed(name, allowed)] == []
+    roots = {name.partition(".")[0] for name in names} - sys.stdlib_module_names
+    allowed = {"torch"} if floor_of(path) in ONLY_TORCH else LIBRARIES
+    if path == ROOT / KNOWS_SKORCH:
+        allowed = {*allowed, "skorch"}
+    assert roots <= {*allowed, *ONLY_INSIDE_FUNCTIONS, "sk_hypersphere"}
 
 
-def test_every_floor_that_is_named_is_there():
-    assert MAY_IMPORT.keys() <= {floor_of(path) for path in FILES}
+def test_no_files_import_each_other_in_a_circle():
+    known = {
+        ".".join(path.relative_to(ROOT.parent).with_suffix("").parts): path
+        for path in FILES
+        if path.name != "__init__.py"
+    }
+    graph = {
+        name: [other for other in own_imports(path) if other in known]
+        for name, path in known.items()
+    }
+    TopologicalSorter(graph).prepare()  # raises CycleError
+
+
+@pytest.mark.parametrize("path", [*ROOT.glob("*/__init__.py")], ids=lambda p: p.parent)
+def test_every_folder_says_what_lives_there_and_what_it_may_import(path):
+    docstring = ast.get_docstring(ast.parse(path.read_text()))
+    assert len(docstring.splitlines()[0]) < 90
+    assert "may import" in docstring
 
 
 @EVERY_FILE
@@ -156,22 +184,6 @@ def test_what_is_an_extra_is_imported_inside_functions(path):
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             roots = {name.partition(".")[0] for name, _ in imported(node)}
             assert roots.isdisjoint(ONLY_INSIDE_FUNCTIONS)
-
-
-def test_what_estimators_share_knows_no_estimator():
-    names = {
-        path: [name for name, _ in imported(ast.parse(path.read_text()))]
-        for path in FILES
-        if path.name != "__init__.py"
-    }
-    shared = ("_classifier", "_semi_supervised")
-    bases = {"sk_hypersphere._base", *[f"sk_hypersphere.{name}" for name in shared]}
-    estimators = {path for path in names if bases & {*names[path]}}
-    estimators -= {ROOT / f"{name}.py" for name in shared}
-    assert ROOT / "_deep_svdd.py" in estimators
-    forbidden = {f"sk_hypersphere.{path.stem}" for path in estimators}
-    for path in names.keys() - estimators:
-        assert forbidden.isdisjoint(names[path]), path
 
 
 @EVERY_FILE

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from sk_hypersphere import losses
-from sk_hypersphere._batches import random_triplets
+from sk_hypersphere._training.samplers import random_triplets
 from sk_hypersphere.losses import (
     CACLoss,
     CenterLoss,

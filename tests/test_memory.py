@@ -15,7 +15,7 @@ from sk_hypersphere import (
     MCHADClassifier,
     SubclusterDetector,
 )
-from sk_hypersphere._spheres import cluster_means
+from sk_hypersphere.base._spheres import cluster_means
 from sk_hypersphere.losses import IILoss
 
 N_ROWS, N_CENTERS, N_COMPONENTS = 512, 256, 32

@@ -1,4 +1,7 @@
-"""What is looked at: scikit-learn displays. matplotlib is imported by `plot` only."""
+"""Pictures of embeddings, as scikit-learn displays.
+
+They may import `base`, and matplotlib inside `plot` alone.
+"""
 
 from sk_hypersphere.displays._embedding import EmbeddingDisplay
 

@@ -9,7 +9,7 @@ from sklearn.metrics import pairwise_distances_argmin
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array, check_consistent_length, check_scalar
 
-from sk_hypersphere._labels import as_labels, binary_labels, is_label
+from sk_hypersphere.base._labels import as_labels, binary_labels, is_label
 
 # Okabe and Ito's blue and vermilion: told apart with every common color blindness.
 _NORMAL_COLOR = "#0072B2"

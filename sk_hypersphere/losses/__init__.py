@@ -1,9 +1,11 @@
-"""What is minimized: functions of squared distances to the centers and labels.
+"""Losses that training minimizes: functions of distances to centers, and labels.
+
+They may import torch alone.
 
 A loss is called as ``loss(sq_distances, y)`` with the squared distances of a batch to
 every center, (n, k), and one integer label a row, (n,); it returns a scalar. Labels are
 clusters or classes in 0..k-1; those below 0 are example anomalies, for losses that have
-a term for them. What takes something else than distances says so. A loss with
+a term for them. A loss that takes something else than distances says so. A loss with
 ``stacks = True`` also takes a batch of each of several members, (m, n, k) and (m, n),
 and returns the loss of each, (m,): its code counts axes from the end.
 """

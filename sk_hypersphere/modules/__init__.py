@@ -1,4 +1,7 @@
-"""What is trained: encoders from samples to embeddings, and heads upon them."""
+"""Networks: encoders from samples to embeddings, and heads upon them.
+
+They may import torch alone.
+"""
 
 from sk_hypersphere.modules._augment import AugmentImages, AugmentRows
 from sk_hypersphere.modules._augmented import Augmented

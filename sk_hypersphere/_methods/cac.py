@@ -1,0 +1,331 @@
+"""Class anchor clustering, with example anomalies or without."""
+
+from numbers import Real
+
+import numpy as np
+import torch
+from sklearn.metrics import pairwise_distances_argmin
+from sklearn.utils._param_validation import Interval
+
+from sk_hypersphere._training.inference import map_batches
+from sk_hypersphere.base._classifier import BaseGeneralizedClassifier
+from sk_hypersphere.base._spheres import cluster_means
+from sk_hypersphere.losses import CACLoss
+from sk_hypersphere.modules import Centers
+
+
+class CACClassifier(BaseGeneralizedClassifier):
+    r"""Classify by the nearest of several fixed anchors, detect by how near it is.
+
+    An encoder :math:`f`, with one component for each class, is trained to map class
+    :math:`k` to an anchor of its own, the unit vector :math:`k` times `magnitude`. Then
+    the anchors are replaced by the class means :math:`c_k` of those samples trained on
+    that are nearest to the right one. With the distances
+    :math:`d_k = \lVert f(x) - c_k \rVert`, a sample belongs to the class of the
+    smallest, and scores
+
+    .. math::
+
+        s(x) = -\min_k d_k \Bigl(1 - \frac{e^{-d_k}}{\sum_j e^{-d_j}}\Bigr)
+
+    the lower, the more abnormal: it is near no class, or to several. With a single
+    class, it is :math:`-d`. What lies far behind one anchor is near to it, compared
+    with the others, and scores high. Training minimizes
+    :class:`~sk_hypersphere.losses.CACLoss`,
+
+    .. math::
+
+        \alpha\, d_y + \beta \log\Bigl(1 + \sum_{k \ne y} e^{d_y - d_k}\Bigr)
+
+    on average over samples of known classes :math:`y`, and
+
+    .. math::
+
+        \gamma \sum_k \max\bigl(0, (r_k + m_k)^2 - d_k^2\bigr)
+
+    on average over example anomalies, where there are any: then it is the generalized
+    method, G-CAC.
+
+    Parameters
+    ----------
+    alpha : float, default=0.1
+        Weight of the distance to the own anchor, at least 0; lambda in [1]_.
+
+    beta : float, default=1.0
+        Weight of the distances relative to each other, at least 0.
+
+    gamma : float, default=0.01
+        Weight of the example anomalies, at least 0.
+
+    magnitude : float, default=10.0
+        Distance of the anchors from the origin, above 0.
+
+    radius : float or array-like of shape (n_classes,), default=0.0
+        Radius :math:`r_k` of all spheres or one for each class, in the order of
+        `classes_`, at least 0, in units of the embedding. With `margin`, it says where
+        example anomalies may not be.
+
+    margin : float or array-like of shape (n_classes,), default=5.0
+        Margin :math:`m_k` that example anomalies have to keep from the spheres, at
+        least 0, as `radius`.
+
+    outlier_label : int, float, str or None, default=None
+        Samples so labelled are example anomalies, not a class: they are only pushed
+        off the spheres. They never enter `classes_`. None is no label. Meta-estimators
+        that encode labels (bagging, voting, stacking, calibration) hide it: give them
+        samples of known classes only.
+
+    outlier_ratio : float, default=1.0
+        Example anomalies in a training batch over its samples of known classes, above
+        0. All are drawn before one is drawn again.
+
+    reject : bool, default=False
+        If True, `predict` returns `outlier_label` for samples that score below
+        `offset_`.
+
+    contamination : float or "auto", default="auto"
+        How the threshold `offset_` is placed. "auto" keeps the promise of
+        `false_alarm_rate` on new samples of known classes. A number in (0, 0.5] is the
+        fraction of the training samples of known classes that `detect` calls anomalies;
+        more of the new ones fall below, because all samples are trained on.
+
+    false_alarm_rate : float, default=0.05
+        Fraction of new samples of known classes that `detect` is expected to call
+        anomalies, in (0, 0.5], if `contamination` is "auto". It takes 1 /
+        false_alarm_rate - 1 samples held out at least; a
+        :class:`~sk_hypersphere.exceptions.CalibrationWarning` says so where they are
+        fewer.
+
+    calibration_fraction : float or "auto", default="auto"
+        Share of the samples of known classes that is not trained on but places
+        `offset_`, in (0, 1), if `contamination` is "auto". "auto" is a fifth, but 200
+        samples at least and 2,000 at most; the 200 may be a third of all, or a half
+        where `false_alarm_rate` needs so many. Steps in front of it in a pipeline learn
+        from them all the same. `warm_start` holds the same samples out again.
+
+    encoder : nn.Module, class, callable or None, default=None
+        Maps a batch of samples to embeddings, (n_samples, n_components). A module is
+        copied, never trained itself; a class or callable is called as
+        ``encoder(input_shape, n_components, **encoder_params)``. None is
+        :class:`~sk_hypersphere.modules.MLP` for rows and
+        :class:`~sk_hypersphere.modules.ConvNet` for images.
+
+    max_epochs : int or "auto", default="auto"
+        Epochs of training. "auto" is 30, or as many as have 1,000 batches, but at most
+        300: with fewer, distances say little on small data.
+
+    batch_size : int, default=128
+        Largest number of samples of known classes in a training batch; example
+        anomalies come on top.
+
+    lr : float or "auto", default="auto"
+        Learning rate of Adam. "auto" is 1e-3, and 1e-4 for the last 30 % of the epochs.
+        A number is kept throughout, unless a callback changes it.
+
+    weight_decay : float, default=5e-5
+        L2 penalty of the weights, at least 0.
+
+    encoder_params : dict, default=None
+        Further parameters of the encoder; each is also ``encoder__NAME``.
+
+    net_params : dict, default=None
+        Parameters of the skorch net that replace ours; each is also ``net__NAME``.
+
+    callbacks : list of skorch callbacks, default=None
+        Called in training. They are copied.
+
+    device : str or torch.device, default="auto"
+        Where to compute. "auto" is CUDA where there is one, else the CPU.
+
+    warm_start : bool, default=False
+        If True, another `fit`, of the same classes, goes on with the encoder of the
+        last.
+
+    verbose : int, default=0
+        1 shows one progress bar for the whole fit with the loss on it.
+
+    random_state : int, RandomState instance or None, default=None
+        Seeds weights, calibration samples, order of samples and dropout, at fit. An int
+        gives the same bits every time, with the same number of torch threads: gradients
+        may be summed in that many parts.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The classes, sorted, without `outlier_label`.
+
+    centers_ : ndarray of shape (n_classes, n_components)
+        Center of each class: mean embedding of its samples that were nearest to its
+        anchor, or the anchor where there were none.
+
+    offset_ : float
+        Threshold: `detect` gives -1 where ``score_samples`` is below it.
+
+    calibration_indices_ : ndarray of shape (n_calibration_samples,)
+        Which of the samples given to `fit` were held out to place the threshold.
+
+    calibration_scores_ : ndarray of shape (n_calibration_samples,)
+        Their scores, sorted.
+
+    net_ : skorch.NeuralNet
+        The fitted net; ``net_.history`` has the loss of each epoch.
+
+    n_iter_ : int
+        Epochs of training.
+
+    diagnostics_ : dict
+        "n_trained_parameters", 0 where the encoder has nothing to train;
+        "initial_embedding_variance" and "embedding_variance", before and after
+        training, in squared units; "collapsed_components", the share of components
+        whose variance fell to a millionth.
+
+    input_shape_ : tuple of int
+        Shape of one sample.
+
+    n_features_in_ : int
+        Number of features; for images, of channels.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where the training data had names.
+
+    See Also
+    --------
+    MCHADClassifier : Centers that are learned, in a space of any size.
+
+    Notes
+    -----
+    Distances are Euclidean, in decisions and probabilities too, and every other class
+    counts, as the authors have it; the experiments of [2]_ square them and leave
+    classes out. Magnitude and weights are those of [1]_. `gamma` and `margin` are those
+    of [2]_ on CIFAR-10, converted: for their magnitude of 2, a margin of 1 and, as a
+    mean over samples relative to `beta`, a weight of 256 times 5e-4 over 1.5 / 3. Five
+    times the magnitude is five times the margin, and a 25th of the weight of squared
+    distances.
+
+    References
+    ----------
+    .. [1] D. Miller, N. Sünderhauf, M. Milford and F. Dayoub. "Class Anchor Clustering:
+       A Loss for Distance-based Open Set Recognition". WACV 2021.
+    .. [2] K. Kirchheim, M. Filax and F. Ortmeier. "Multi Class Hypersphere Anomaly
+       Detection". ICPR 2022.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from sk_hypersphere import CACClassifier
+    >>> X, y = make_blobs(300, centers=[[0, 0], [4, 4]], random_state=0)
+    >>> classifier = CACClassifier(random_state=0).fit(X, y)
+    >>> classifier.predict([[0, 0], [4, 4]])
+    array([0, 1])
+    >>> classifier.detect([[0, 0], [4, 4], [2, 2]])
+    array([ 1,  1, -1])
+    """
+
+    _parameter_constraints: dict = {
+        **BaseGeneralizedClassifier._parameter_constraints,
+        "magnitude": [Interval(Real, 0, None, closed="neither")],
+    }
+    _parameter_constraints.pop("n_components")  # as many as classes
+
+    def __init__(
+        self,
+        *,
+        alpha=0.1,
+        beta=1.0,
+        gamma=0.01,
+        magnitude=10.0,
+        radius=0.0,
+        margin=5.0,
+        outlier_label=None,
+        outlier_ratio=1.0,
+        reject=False,
+        contamination="auto",
+        false_alarm_rate=0.05,
+        calibration_fraction="auto",
+        encoder=None,
+        max_epochs="auto",
+        batch_size=128,
+        lr="auto",
+        weight_decay=5e-5,
+        encoder_params=None,
+        net_params=None,
+        callbacks=None,
+        device="auto",
+        warm_start=False,
+        verbose=0,
+        random_state=None,
+    ):
+        super().__init__(
+            alpha=alpha,
+            beta=beta,
+            gamma=gamma,
+            radius=radius,
+            margin=margin,
+            outlier_label=outlier_label,
+            outlier_ratio=outlier_ratio,
+            reject=reject,
+            contamination=contamination,
+            false_alarm_rate=false_alarm_rate,
+            calibration_fraction=calibration_fraction,
+            encoder=encoder,
+            n_components="auto",
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            lr=lr,
+            weight_decay=weight_decay,
+            encoder_params=encoder_params,
+            net_params=net_params,
+            callbacks=callbacks,
+            device=device,
+            warm_start=warm_start,
+            verbose=verbose,
+            random_state=random_state,
+        )
+        self.magnitude = magnitude
+
+    def _embedding_size(self, make):
+        return len(self.classes_)
+
+    def _make_head(self, former):
+        n_classes, n_components = len(self.classes_), self._n_features_out
+        if n_components < n_classes:
+            raise ValueError(
+                "encoder must have an output for each class at least, because classes "
+                f"have an axis each, got {n_components} for {n_classes} classes. Widen "
+                "its last layer, or give its class, which is built for them."
+            )
+        # Also under warm_start: the means of the last fit are no anchors.
+        return Centers(self.magnitude * torch.eye(n_classes, n_components))
+
+    def _plan(self, encoder, former, X, y, run):
+        plan = super()._plan(encoder, former, X, y, run)
+        return plan._replace(moves_encoder=True)  # to the anchors
+
+    def _make_loss(self, y):
+        return CACLoss(**self._loss_params(y))
+
+    def _keep(self, rows, held_out, plan):
+        module, device = self._module()
+        embeddings = map_batches(module.encoder, rows.X, device)
+        anchors = module.head.centers.numpy(force=True)
+        right = pairwise_distances_argmin(embeddings, anchors) == rows.y
+        right[held_out] = False
+        if right.any():
+            means, _ = cluster_means(embeddings[right], rows.y[right])
+            present = np.unique(rows.y[right])
+            module.head.centers[present] = torch.from_numpy(means).to(
+                module.head.centers
+            )
+        super()._keep(rows, held_out, plan)
+
+    def _logits(self, output):
+        return -output.sqrt()
+
+    def _score(self, output):
+        distances = output.sqrt()  # (m, k)
+        least, nearest = distances.min(dim=1, keepdim=True)  # (m, 1), (m, 1)
+        if distances.shape[1] == 1:
+            return -least.squeeze(1)
+        # The sum over all others keeps the digits that 1 - softmax would lose.
+        others = (-distances).softmax(dim=1).scatter(1, nearest, 0.0).sum(dim=1)
+        return -least.squeeze(1) * others  # (m,)

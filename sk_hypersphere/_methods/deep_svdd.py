@@ -1,0 +1,512 @@
+"""Deep Support Vector Data Description, with one sphere or many."""
+
+from functools import partial
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.base import _fit_context
+from sklearn.metrics import pairwise_distances_argmin
+from sklearn.preprocessing import LabelEncoder
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import (
+    assert_all_finite,
+    check_consistent_length,
+    column_or_1d,
+)
+
+from sk_hypersphere._methods.finch import FINCH
+from sk_hypersphere._training.checks import has_parameters_to_train
+from sk_hypersphere._training.inference import map_batches
+from sk_hypersphere._training.net import AfterEpoch
+from sk_hypersphere._training.pretrain import Pretraining
+from sk_hypersphere._training.rows import moved_to_front
+from sk_hypersphere._training.schedules import (
+    many_spheres_schedule,
+    one_sphere_schedule,
+)
+from sk_hypersphere.base._base import BaseHypersphereDetector, Plan
+from sk_hypersphere.base._clustering import find_groups
+from sk_hypersphere.base._spheres import (
+    away_from_zero,
+    cluster_means,
+    cluster_sq_radii,
+    mean_embedding,
+    member_diagnostics,
+    member_sq_distances,
+    nearest_center,
+    rounded_up,
+    set_sq_radii,
+    sq_distances_to_only_center,
+    sq_radius,
+    update_radii,
+)
+from sk_hypersphere.base._threshold import WITH_BOUNDARY, placing
+from sk_hypersphere.losses import OneClassLoss, SoftBoundaryLoss
+from sk_hypersphere.modules import Centers, Hypersphere
+
+
+class DeepSVDD(Pretraining, BaseHypersphereDetector):
+    r"""Deep Support Vector Data Description, with one sphere or many.
+
+    An encoder :math:`f` learns to map training samples close to fixed centers
+    :math:`c_k`; what falls outside every sphere is an anomaly. A sample scores
+
+    .. math::
+
+        s(x) = \max_k \bigl( R_k^2 - \lVert f(x) - c_k \rVert^2 \bigr)
+
+    where :math:`R_k` is the radius of sphere :math:`k`: the score is positive inside
+    a sphere, negative outside all of them, and lower the more abnormal. With one
+    common radius, as ``objective="one-class"`` has, this ranks samples by their
+    distance to the nearest center.
+
+    Training minimizes :class:`~sk_hypersphere.losses.OneClassLoss` or
+    :class:`~sk_hypersphere.losses.SoftBoundaryLoss`. It wants training data that is
+    normal for the most part.
+
+    Parameters
+    ----------
+    objective : {"one-class", "soft-boundary"}, default="one-class"
+        What is minimized. "one-class" pulls every sample to its center and gives all
+        spheres one radius. "soft-boundary" lets samples be inside and gives every
+        sphere its own radius.
+
+    nu : float, default=0.1
+        Fraction of the samples that are trained on left outside their sphere, in (0,
+        1]: every radius is the (1 - nu) quantile of distances. It places `offset_` only
+        where `contamination` is "boundary".
+
+    multi_radius : bool, default=False
+        If True, the embeddings of the training samples are clustered, and every
+        cluster has a sphere of its own; otherwise there is one sphere.
+
+    clusterer : estimator with `fit_predict`, default=None
+        Clusters the embeddings if `multi_radius`; a clone is fitted. None is
+        ``FINCH(metric="euclidean", partition=0)``, its finest partition: many small
+        spheres follow the data best. Its time grows with the square of the number of
+        samples; beyond some 100,000, quicker choices are ``FINCH(metric="euclidean",
+        partition=0, neighbors="approximate")``, which needs pynndescent, and
+        ``MiniBatchKMeans(1000)``. Samples labelled -1, noise, belong to the nearest of
+        the other clusters.
+
+    score_rule : {"sphere", "nearest"}, default="sphere"
+        "sphere" is the score above. "nearest" compares with the sphere of the nearest
+        center alone, also where the sample is inside another, larger sphere. They
+        differ where radii do.
+
+    pretrain_epochs : int or "auto", default="auto"
+        Epochs of training as an autoencoder before the centers are placed. "auto" is
+        4 for this package's encoders of images and where a `decoder` is given, else 0.
+
+    pretrain_lr : float, default=3e-3
+        Peak of the learning rate of the autoencoder, which rises for 15 % of the steps
+        and then falls.
+
+    code_penalty : float, default=0.02
+        Price of large codes in the autoencoder, at least 0, relative to squared errors
+        in units of the data's span. Above 0, unit noise is added to the codes, so that
+        distances between them mean something; 0 is a plain autoencoder.
+
+    decoder : nn.Module, default=None
+        From embeddings to samples, for the autoencoder; a copy is trained. None is the
+        decoder that the encoders of this package bring.
+
+    warm_up_epochs : int, default=10
+        Epochs of soft-boundary training with radii of 0 before the first estimate.
+        From then on radii are estimated once an epoch, from all members; if training
+        ends before, only after it.
+
+    center_epsilon : float, default=0.1
+        Least magnitude of the coordinates of a center, at least 0. A coordinate at 0
+        could be met by zero weights, which is a way to collapse.
+
+    contamination : {"auto", "boundary"} or float, default="auto"
+        How the threshold `offset_` is placed. "auto" keeps the promise of
+        `false_alarm_rate` on new normal samples. A number in (0, 0.5] is the fraction
+        of the training samples that `predict` calls anomalies; more of the new ones
+        fall below, because all samples are trained on. "boundary" is the surface of the
+        spheres, a score of 0, which leaves `nu` of the training samples outside.
+
+    false_alarm_rate : float, default=0.05
+        Fraction of new normal samples that `predict` is expected to call anomalies, in
+        (0, 0.5], if `contamination` is "auto". It takes 1 / false_alarm_rate - 1
+        samples held out at least; a
+        :class:`~sk_hypersphere.exceptions.CalibrationWarning` says so where they are
+        fewer.
+
+    calibration_fraction : float or "auto", default="auto"
+        Share of the samples that is not trained on but places `offset_`, in (0, 1), if
+        `contamination` is "auto". "auto" is a fifth, but 200 samples at least and 2,000
+        at most; the 200 may be a third of all, or a half where `false_alarm_rate` needs
+        so many. Steps in front of it in a pipeline learn from them all the same.
+        `warm_start` holds the same samples out again.
+
+    encoder : nn.Module, class, callable or None, default=None
+        Maps a batch of samples to embeddings, (n_samples, n_components). A module is
+        copied, never trained itself; a class or callable is called as
+        ``encoder(input_shape, n_components, **encoder_params)``. None is
+        :class:`~sk_hypersphere.modules.MLP` for rows and
+        :class:`~sk_hypersphere.modules.ConvNet` for images. Where a bias (as the MLP
+        has), a learned shift of a normalization or a bounded activation lets the
+        encoder map everything to one point, long training or strong weight decay does
+        so; a :class:`~sk_hypersphere.exceptions.CollapseWarning` then names the layer.
+
+    n_components : int or "auto", default="auto"
+        Size of the embedding, for encoders built at fit. "auto" is the default of the
+        encoder: 64 for the MLP, 32 for the ConvNet, or 256 for both if `multi_radius`,
+        of which the ConvNet learns 32; 32 for encoders without a default.
+
+    max_epochs : int or "auto", default="auto"
+        Epochs of training, after those of the autoencoder. "auto" is 1 for many
+        spheres, which are in place before it: more would pull their clusters out of
+        shape. For rows that makes them spheres in nearly random features. For one
+        sphere it is 30, or after pre-training as many as have 1,000 batches, but at
+        least 30 and at most 300.
+
+    batch_size : int, default=128
+        Largest number of samples in a training batch.
+
+    lr : float or "auto", default="auto"
+        Learning rate of Adam. "auto" is 1e-5 for many spheres. For one it is 1e-3, and
+        1e-4 for the last 30 % of the epochs; after pre-training 1e-4. A number is kept
+        throughout, unless a callback changes it.
+
+    weight_decay : float, default=1e-6
+        L2 penalty of the weights, at least 0.
+
+    encoder_params : dict, default=None
+        Further parameters of the encoder; each is also ``encoder__NAME``.
+
+    net_params : dict, default=None
+        Parameters of the skorch net that replace ours; each is also ``net__NAME``.
+
+    callbacks : list of skorch callbacks, default=None
+        Called in training, not in pre-training. They are copied.
+
+    device : str or torch.device, default="auto"
+        Where to compute. "auto" is CUDA where there is one, else the CPU.
+
+    warm_start : bool, default=False
+        If True, another `fit` goes on with the encoder and the spheres of the last;
+        samples join the nearest sphere, and nothing is pre-trained or clustered.
+
+    verbose : int, default=0
+        1 shows one progress bar for the whole fit with the loss on it.
+
+    random_state : int, RandomState instance or None, default=None
+        Seeds weights, order of samples, dropout, pre-training and the clusterer, at
+        fit. An int gives the same bits every time, with the same number of torch
+        threads: gradients may be summed in that many parts.
+
+    Attributes
+    ----------
+    centers_ : ndarray of shape (n_centers, n_components)
+        Centers of the spheres: means of the embeddings of their members before
+        training.
+
+    radii_ : ndarray of shape (n_centers,)
+        Radii of the spheres, in units of the embedding. With "soft-boundary" and
+        several spheres, :math:`R_k^2` is the average of the cluster's own quantile
+        and that of all samples with weights :math:`n_k` and 20, where :math:`n_k` is
+        the cluster's size: a quantile of few distances means little.
+
+    labels_ : ndarray of shape (n_samples,)
+        Sphere of each sample given to `fit`, in 0..n_centers-1. Samples held out are
+        in the sphere whose center is nearest when they are placed.
+
+    cluster_sizes_ : ndarray of shape (n_centers,)
+        Number of samples of each sphere that are trained on.
+
+    offset_ : float
+        Threshold: ``decision_function = score_samples - offset_``.
+
+    calibration_indices_ : ndarray of shape (n_calibration_samples,)
+        Which of the samples given to `fit` were held out to place the threshold.
+
+    calibration_scores_ : ndarray of shape (n_calibration_samples,)
+        Their scores, sorted.
+
+    net_ : skorch.NeuralNet
+        The fitted net; ``net_.history`` has the loss of each epoch.
+
+    n_iter_ : int
+        Epochs of training, without pre-training.
+
+    diagnostics_ : dict
+        "n_trained_parameters", 0 where the encoder has nothing to train;
+        "initial_embedding_variance" and "embedding_variance", before and after
+        training, in squared units; "collapsed_components", the share of components
+        whose variance fell to a millionth; of the training samples, "mean_sq_distance"
+        to their centers, "distance_spread", the standard deviation of the distances
+        over their mean, and "n_distinct_scores".
+
+    input_shape_ : tuple of int
+        Shape of one sample.
+
+    n_features_in_ : int
+        Number of features; for images, of channels.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where the training data had names.
+
+    See Also
+    --------
+    FINCH : The default clusterer.
+
+    References
+    ----------
+    .. [1] L. Ruff et al. "Deep One-Class Classification". ICML 2018.
+    .. [2] S. Trivedi and S. Thirimanne. "Multi Radius Deep One-Class Classification".
+       York University, 2022.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from sk_hypersphere import DeepSVDD
+    >>> X, _ = make_blobs(300, centers=[[0, 0], [8, 8]], random_state=0)
+    >>> detector = DeepSVDD(random_state=0).fit(X)
+    >>> detector.predict([[0, 0], [8, 8], [30, -30]])
+    array([ 1,  1, -1])
+
+    Alarms of which a tenth at most is false on average, and the threshold below which
+    are as many cases as somebody can look at, here 5:
+
+    >>> import numpy as np
+    >>> from scipy.stats import false_discovery_control
+    >>> X, _ = make_blobs(965, centers=[[0, 0], [8, 8]], random_state=0)
+    >>> detector = DeepSVDD(random_state=0).fit(X[:900])
+    >>> cases = np.concatenate([X[900:960], [20, 0] + X[960:]])
+    >>> alarms = false_discovery_control(detector.p_values(cases)) <= 0.1
+    >>> np.flatnonzero(alarms)
+    array([60, 61, 62, 63, 64])
+    >>> scores = detector.score_samples(cases)
+    >>> threshold = np.partition(scores, 5)[5]
+    >>> np.flatnonzero(scores < threshold)
+    array([60, 61, 62, 63, 64])
+    """
+
+    _parameter_constraints: dict = {
+        **BaseHypersphereDetector._parameter_constraints,
+        **Pretraining._parameter_constraints,
+        "objective": [StrOptions({"one-class", "soft-boundary"})],
+        "nu": [Interval(Real, 0, 1, closed="right")],
+        "multi_radius": ["boolean"],
+        "clusterer": [HasMethods("fit_predict"), None],
+        "score_rule": [StrOptions({"sphere", "nearest"})],
+        "warm_up_epochs": [Interval(Integral, 0, None, closed="left")],
+        "center_epsilon": [Interval(Real, 0, None, closed="left")],
+        "contamination": WITH_BOUNDARY,
+    }
+
+    def __init__(
+        self,
+        objective="one-class",
+        *,
+        nu=0.1,
+        multi_radius=False,
+        clusterer=None,
+        score_rule="sphere",
+        pretrain_epochs="auto",
+        pretrain_lr=3e-3,
+        code_penalty=0.02,
+        decoder=None,
+        warm_up_epochs=10,
+        center_epsilon=0.1,
+        contamination="auto",
+        false_alarm_rate=0.05,
+        calibration_fraction="auto",
+        encoder=None,
+        n_components="auto",
+        max_epochs="auto",
+        batch_size=128,
+        lr="auto",
+        weight_decay=1e-6,
+        encoder_params=None,
+        net_params=None,
+        callbacks=None,
+        device="auto",
+        warm_start=False,
+        verbose=0,
+        random_state=None,
+    ):
+        super().__init__(
+            contamination=contamination,
+            false_alarm_rate=false_alarm_rate,
+            calibration_fraction=calibration_fraction,
+            encoder=encoder,
+            n_components=n_components,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            lr=lr,
+            weight_decay=weight_decay,
+            encoder_params=encoder_params,
+            net_params=net_params,
+            callbacks=callbacks,
+            device=device,
+            warm_start=warm_start,
+            verbose=verbose,
+            random_state=random_state,
+        )
+        self.objective = objective
+        self.nu = nu
+        self.multi_radius = multi_radius
+        self.clusterer = clusterer
+        self.score_rule = score_rule
+        self.pretrain_epochs = pretrain_epochs
+        self.pretrain_lr = pretrain_lr
+        self.code_penalty = code_penalty
+        self.decoder = decoder
+        self.warm_up_epochs = warm_up_epochs
+        self.center_epsilon = center_epsilon
+
+    @_fit_context(prefer_skip_nested_validation=False)  # of the clusterer
+    def fit(self, X, y=None, cluster_labels=None):
+        """Learn the encoder and the spheres.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or \
+                (n_samples, channels, height, width)
+            Training samples: float, or uint8, which is cast to float batch by batch.
+
+        y : None
+            Ignored.
+
+        cluster_labels : array-like of shape (n_samples,), default=None
+            Groups of the training samples, of any type, instead of those that
+            `clusterer` would find. Needs ``multi_radius=True``.
+
+        Returns
+        -------
+        self : object
+            The fitted detector.
+
+        Raises
+        ------
+        NonFiniteLossError
+            If the loss becomes infinite or NaN.
+        """
+        return self._fit(X, cluster_labels=cluster_labels)
+
+    def _plan(self, encoder, former, X, y, run):
+        pretrain_epochs = self._pretrain_epochs(encoder)
+        if former is not None:
+            module, labels = former, nearest_center(former, X, run.device)
+        else:
+            if pretrain_epochs:
+                self._pretrain(encoder, X, run, pretrain_epochs)
+            centers, labels = self._place_centers(encoder, X, y, run)
+            if has_parameters_to_train(encoder):  # which could move samples to 0
+                centers = away_from_zero(centers, self.center_epsilon)
+            centers = torch.from_numpy(centers.astype(np.float32))
+            module = Hypersphere(encoder, Centers(centers))
+
+        if self.objective == "soft-boundary":
+            loss = SoftBoundaryLoss(module.head.n_outputs, self.nu)
+            update = partial(update_radii, nu=self.nu)
+            callbacks = [AfterEpoch(update, self.warm_up_epochs)]
+        else:
+            loss, callbacks = OneClassLoss(), []
+        return Plan(
+            module=module,
+            loss=loss,
+            schedule=self._schedule(len(X) - len(run.held_out), pretrain_epochs),
+            y=labels,
+            callbacks=callbacks,
+        )
+
+    def _schedule(self, n_samples, pretrain_epochs):
+        if self.multi_radius:
+            return many_spheres_schedule()
+        return one_sphere_schedule(n_samples, self.batch_size, pretrain_epochs)
+
+    def _known(self, X, y):
+        return super()._known(X, y) if y is None else y
+
+    def _place_centers(self, encoder, X, groups, run):
+        """Means of the embeddings, (k, p), and the cluster of each row, (n,).
+
+        Rows held out have no part in the means; they join the nearest cluster.
+        """
+        left = np.delete(np.arange(len(X)), run.held_out)
+        if not self.multi_radius:
+            is_placed = np.zeros(len(X), dtype=bool)
+            is_placed[left] = True
+            mean = mean_embedding(encoder, X, run.device, is_placed)
+            return mean[None], np.zeros(len(X), dtype=np.int64)
+        embeddings = map_batches(encoder.eval(), X, run.device)
+        of_held_out = embeddings[run.held_out]
+        embeddings = moved_to_front(embeddings, left)
+        if groups is None:
+            clusterer = self.clusterer
+            if clusterer is None:
+                clusterer = FINCH(metric="euclidean", partition=0)
+            _, groups = find_groups(clusterer, embeddings, run.random_state)
+        else:
+            groups = groups[left]
+        labels = np.empty(len(X), dtype=np.int64)
+        centers, labels[left] = cluster_means(embeddings, groups)
+        if len(of_held_out):
+            nearest = pairwise_distances_argmin(of_held_out, centers)
+            labels[run.held_out] = nearest
+        return centers, labels
+
+    def _check_y(self, X, y, cluster_labels=None):
+        if cluster_labels is None:
+            return None
+        if not self.multi_radius:
+            raise ValueError(
+                "cluster_labels must be None unless multi_radius=True, got "
+                f"{len(cluster_labels)} labels for a single sphere. Set "
+                "multi_radius=True."
+            )
+        groups = column_or_1d(cluster_labels)
+        check_consistent_length(X, groups)
+        assert_all_finite(groups, input_name="cluster_labels")
+        return LabelEncoder().fit_transform(groups)
+
+    def _embedding_size(self, make):
+        if self.multi_radius and hasattr(make, "many_centers_n_components"):
+            return self._auto("n_components", make.many_centers_n_components)
+        return super()._embedding_size(make)
+
+    def _keep(self, rows, held_out, plan):
+        module, device = self._module()
+        n_centers = module.head.n_outputs
+        self._scored_by = self.score_rule  # until the next fit
+        if n_centers == 1:
+            labels = rows.y
+            sq_distances = sq_distances_to_only_center(module, rows.X, device)
+        else:
+            sq_distances, labels = member_sq_distances(module, rows)
+        of_trained = np.delete(sq_distances, held_out)
+        trained_labels = np.delete(labels, held_out)
+        if self.objective == "soft-boundary":
+            sq_radii = cluster_sq_radii(of_trained, trained_labels, n_centers, self.nu)
+        else:
+            sq_radii = np.full(n_centers, sq_radius(of_trained, self.nu))
+        set_sq_radii(module, rounded_up(sq_radii))
+
+        self.centers_ = module.head.centers.numpy(force=True).copy()
+        self.radii_ = np.sqrt(sq_radii)
+        self.labels_ = labels
+        self.cluster_sizes_ = np.bincount(trained_labels, minlength=n_centers)
+        if n_centers == 1:
+            scores = module.head.sq_radii.item() - sq_distances
+        else:  # other spheres than the own may be nearer
+            scores = self._scores(rows.X)
+        placing_scores = scores[placing(held_out, slice(None))]
+        self._set_threshold(placing_scores, held_out, boundary=0.0)
+        self.diagnostics_ |= member_diagnostics(of_trained)
+        self.diagnostics_["n_distinct_scores"] = len(np.unique(scores))
+
+    def _scores(self, X):
+        if self._scored_by == "sphere":
+            return self._over_batches(lambda module, x: module.depths(x), X)
+        return super()._scores(X)
+
+    def _score(self, output):
+        sq_radii = self.net_.module_.head.sq_radii
+        sq_distances, nearest = output.min(dim=1)  # (m, k) -> (m,), (m,)
+        return sq_radii[nearest] - sq_distances

@@ -1,0 +1,143 @@
+"""How long and how fast to train where "auto" leaves it open, for all methods."""
+
+from math import ceil
+from typing import NamedTuple
+
+import numpy as np
+
+# Learned centers and classes need about this many batches until distances say much.
+STEPS_TO_CENTERS = 1000
+
+# Known anomalies are few and soon learned by heart: these batches are enough for them,
+# at these learning rates.
+STEPS_FOR_ANOMALIES = {"rows": 50, "images": 150}
+ANOMALY_LEARNING_RATES = {"rows": 5e-4, "images": 1e-3}
+
+# Triplets of EIDN take more batches of images, at a higher learning rate.
+STEPS_FOR_TRIPLETS = {"rows": 50, "images": 500}
+TRIPLET_LEARNING_RATES = {"rows": 5e-4, "images": 2e-3}
+
+# An epoch of triplets is at most a tenth of the training, so that the learning rate
+# falls in time.
+MOST_TRIPLET_STEPS_PER_EPOCH = {"rows": 5, "images": 50}
+
+# Training goes on until every anomaly has been seen this often, within so many epochs.
+PASSES = 5
+MOST_EPOCHS = 100
+
+
+class Schedule(NamedTuple):
+    """The values that "auto" stands for in `max_epochs` and `lr`.
+
+    A learning rate that is "auto" is divided by ten for the last 30 % of the epochs if
+    `lowers` is True.
+    """
+
+    max_epochs: int
+    lr: float
+    lowers: bool = False
+
+
+def kind_of(X):
+    """ "rows" for samples with a single axis, else "images"."""
+    return "rows" if X.ndim == 2 else "images"
+
+
+def auto_epochs(n_samples, batch_size, least=30):
+    """As many epochs as have 1,000 batches, but `least` and at most 300.
+
+    Examples
+    --------
+    >>> auto_epochs(1280, 128), auto_epochs(10, 128), auto_epochs(60_000, 128)
+    (100, 300, 30)
+    """
+    n_batches = ceil(n_samples / batch_size)
+    return min(max(least, ceil(STEPS_TO_CENTERS / n_batches)), 300)
+
+
+def centers_schedule(n_samples, batch_size):
+    """For classes that each have a center."""
+    return Schedule(auto_epochs(n_samples, batch_size), lr=1e-3, lowers=True)
+
+
+def classifier_schedule(X, batch_size):
+    """For classifiers of kinds of samples; images take fewer epochs."""
+    n_epochs = auto_epochs(len(X), batch_size, least=30 if X.ndim == 2 else 6)
+    return Schedule(n_epochs, lr=1e-3, lowers=True)
+
+
+def one_sphere_schedule(n_samples, batch_size, pretrain_epochs=0):
+    """For a single sphere, after some epochs of pre-training."""
+    if pretrain_epochs:
+        return Schedule(auto_epochs(n_samples, batch_size), lr=1e-4)
+    return Schedule(30, lr=1e-3, lowers=True)
+
+
+def many_spheres_schedule():
+    """For spheres that are in place before training, which moves samples little."""
+    return Schedule(1, lr=1e-5)
+
+
+def few_anomalies_schedule(X, y, batch_size, outlier_ratio, max_epochs="auto"):
+    """For samples of which some are example anomalies.
+
+    Whole epochs may have more batches than are wanted. The learning rate is then lower
+    in proportion, so that the weights can move as far.
+
+    Parameters
+    ----------
+    X : array
+        Rows or images.
+
+    y : ndarray of shape (n,)
+        Labels of those that are trained on; those of anomalies are below 0.
+
+    batch_size : int
+        Largest number of other samples in a batch.
+
+    outlier_ratio : float
+        Anomalies in a batch over other samples.
+
+    max_epochs : int or "auto", default="auto"
+        Where a number is given, the learning rate does not depend on it.
+
+    Returns
+    -------
+    Schedule
+
+    Examples
+    --------
+    >>> X, y = np.zeros((1290, 4)), np.repeat([0, -1], [1280, 10])
+    >>> few_anomalies_schedule(X, y, batch_size=128, outlier_ratio=1.0)
+    Schedule(max_epochs=5, lr=0.0005, lowers=False)
+    >>> few_anomalies_schedule(X, y, batch_size=8, outlier_ratio=1.0)
+    Schedule(max_epochs=1, lr=0.00015625, lowers=False)
+    """
+    kind = kind_of(X)
+    lr, lowers = ANOMALY_LEARNING_RATES[kind], kind == "images"
+    if max_epochs != "auto":
+        return Schedule(max_epochs, lr, lowers)
+    n_anomalies = int(np.sum(y < 0))
+    n_normal = len(y) - n_anomalies
+    n_batches = ceil(n_normal / batch_size)
+    for_all = PASSES * n_anomalies / ceil(outlier_ratio * n_normal / n_batches)
+    n_steps = max(STEPS_FOR_ANOMALIES[kind], min(for_all, MOST_EPOCHS * n_batches))
+    n_epochs = ceil(n_steps / n_batches)
+    return Schedule(n_epochs, lr * (n_steps / (n_epochs * n_batches)), lowers)
+
+
+def triplet_steps(X, n_trained, batch_size):
+    """Batches in an epoch of triplets: about one pass over all samples, but few."""
+    n_batches = ceil(n_trained / (2 * batch_size))
+    return min(n_batches, MOST_TRIPLET_STEPS_PER_EPOCH[kind_of(X)])
+
+
+def triplet_schedule(X, n_anomalies, batch_size, n_steps, augments):
+    """For triplets, of which an epoch has `n_steps` batches.
+
+    Samples that augmentation changes take twice as long to learn by heart.
+    """
+    kind = kind_of(X)
+    total = max(STEPS_FOR_TRIPLETS[kind], PASSES * n_anomalies / batch_size)
+    n_epochs = ceil(total * (2 if augments else 1) / n_steps)
+    return Schedule(n_epochs, TRIPLET_LEARNING_RATES[kind], lowers=True)

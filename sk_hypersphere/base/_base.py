@@ -1,0 +1,539 @@
+"""What all estimators share: validate, seed, train, embed, score, threshold.
+
+An estimator says what is trained in one hook, :meth:`BaseHypersphere._plan`, keeps what
+it learned in another, :meth:`BaseHypersphere._keep`, and one that scores says how
+abnormal the output of its module is in a third, :meth:`BaseHypersphereScorer._score`.
+"""
+
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from functools import partial
+from itertools import chain
+from numbers import Integral, Real
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    OutlierMixin,
+    TransformerMixin,
+)
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import nn
+
+from sk_hypersphere._training.arrays import as_array, check_not_empty
+from sk_hypersphere._training.checks import (
+    check_embedding,
+    check_image_axes,
+    check_something_to_train,
+    has_parameters_to_train,
+    resolve_device,
+    unchanged_on_error,
+)
+from sk_hypersphere._training.collapse import (
+    collapsed_components,
+    embedding_variance,
+    warn_if_collapsed,
+)
+from sk_hypersphere._training.inference import check_finite, map_batches, rows_at_once
+from sk_hypersphere._training.net import (
+    HypersphereNet,
+    LowerLearningRate,
+    Run,
+    fit_net,
+    make_net,
+    progress_bar,
+)
+from sk_hypersphere._training.pretrain import settle_statistics
+from sk_hypersphere._training.random import TorchStream, make_seed
+from sk_hypersphere._training.rows import Rows
+from sk_hypersphere._training.samplers import shuffled
+from sk_hypersphere._training.schedules import Schedule
+from sk_hypersphere.base._parameters import ParameterDicts
+from sk_hypersphere.base._threshold import Thresholded
+from sk_hypersphere.modules import MLP, ConvNet
+
+
+class Plan(NamedTuple):
+    """What an estimator trains, and how.
+
+    `module` is all that is trained, scored and gone on with under `warm_start`: a
+    :class:`~sk_hypersphere.modules.Hypersphere` or another module with an `encoder` and
+    a method `embed`; `loss` is called as ``loss(module(X), y)``; `schedule` is for
+    parameters that are "auto"; `y` are integer labels, (n,), None for 0; `callbacks`
+    are skorch's; `sampler` gives the batches of an epoch, `valid_sampler` those of
+    samples held out by a split, and `transform` changes the samples of a batch;
+    `learns` is False where there is nothing to learn, for 0 epochs; `moves_encoder` is
+    True where the encoder has to bring samples to centers that do not follow them, and
+    so must have something to train.
+    """
+
+    module: nn.Module
+    loss: nn.Module
+    schedule: Schedule
+    y: np.ndarray | None = None
+    callbacks: Sequence = ()
+    sampler: Callable = shuffled
+    transform: Callable | None = None
+    valid_sampler: Callable | None = None
+    learns: bool = True
+    moves_encoder: bool = False
+
+
+class Training(NamedTuple):
+    """A fit whose net is ready to be trained, and what is needed afterwards.
+
+    `rows` are all samples with the labels of the plan, on the device of training;
+    `held_out` are the indices of those that are not trained on; `stream` takes the
+    place of torch's; `initial_variance` is that of each component of the embedding,
+    (p,).
+    """
+
+    net: HypersphereNet
+    rows: Rows
+    held_out: Sequence[int]
+    plan: Plan
+    stream: TorchStream
+    initial_variance: np.ndarray
+
+    @property
+    def dataset(self):
+        """The rows that the net is trained on."""
+        return self.rows.without(self.held_out)
+
+
+def n_trained_parameters(module, n_epochs):
+    """Number of the parameters that were trained; none was in 0 epochs."""
+    trained = (p.numel() for p in module.parameters() if p.requires_grad)
+    return sum(trained) if n_epochs else 0
+
+
+class BaseHypersphere(
+    ParameterDicts, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
+    """An encoder with a head, trained in one net; the embedding is :meth:`transform`.
+
+    Think twice before adding to this class: it is the base of all estimators.
+    """
+
+    _parameter_constraints: dict = {
+        "encoder": [nn.Module, callable, None],
+        "n_components": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
+        "max_epochs": [
+            Interval(Integral, 0, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "lr": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "encoder_params": [dict, None],
+        "net_params": [dict, None],
+        "callbacks": [list, tuple, None],
+        "device": [str, torch.device],
+        "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+    }
+
+    # What encodes images if `encoder` is None.
+    _image_encoder = ConvNet
+
+    def __init__(
+        self,
+        *,
+        encoder,
+        n_components,
+        max_epochs,
+        batch_size,
+        lr,
+        weight_decay,
+        encoder_params,
+        net_params,
+        callbacks,
+        device,
+        warm_start,
+        verbose,
+        random_state,
+    ):
+        self.encoder = encoder
+        self.n_components = n_components
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.encoder_params = encoder_params
+        self.net_params = net_params
+        self.callbacks = callbacks
+        self.device = device
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def _check_y(self, X, y):
+        """What `fit` was given beside `X`, checked before anything is built.
+
+        An estimator may set attributes here that its other hooks need.
+        """
+        return y
+
+    def _hold_out(self, X, y, random_state):
+        """Indices of samples that have no part in what is learned; none by default."""
+        return np.empty(0, dtype=np.intp)
+
+    def _prepare(self, X, y, run):
+        """What :meth:`_plan` is given as `y`, where other estimators find it.
+
+        They are fitted before torch's stream is taken, since they may fit networks too,
+        in threads of their own.
+        """
+        return y
+
+    def _plan(self, encoder, former, X, y, run):
+        """Say what is trained. To be written by the estimator.
+
+        Parameters
+        ----------
+        encoder : nn.Module
+            The encoder, on the device: new, or that of the last fit under `warm_start`.
+
+        former : nn.Module or None
+            The module of the last fit under `warm_start`, whose encoder is `encoder`,
+            to go on with; else None.
+
+        X : array of shape (n, ...)
+            Training data, float32 or uint8.
+
+        y : object
+            What :meth:`_prepare` returned.
+
+        run : Run
+            Random state, device and progress bar of this fit, and the samples that are
+            held out.
+
+        Returns
+        -------
+        Plan
+        """
+        raise NotImplementedError
+
+    def _keep(self, rows, held_out, plan):
+        """Set fitted attributes from ``self.net_``; by default there are none.
+
+        Parameters
+        ----------
+        rows : Rows
+            All samples with the labels of the plan, on the device of training.
+
+        held_out : ndarray of shape (m,)
+            Indices of the samples that were not trained on.
+
+        plan : Plan
+            What was trained.
+        """
+
+    def _fit(self, X, y=None, **labels):
+        with unchanged_on_error(self):
+            X, y = self._check(X, y, **labels)
+            with progress_bar(self.verbose, type(self).__name__) as bar:
+                training = self._begin(X, y, bar)
+                with training.stream.active():
+                    self._train_and_finish(training)
+        return self
+
+    def _check(self, X, y=None, **labels):
+        """What `fit` was given, as the other steps of a fit take it."""
+        X = self._validate(X, reset=True)
+        check_image_axes(X, self._encoder_maker(X))
+        labels = {name: as_array(given) for name, given in labels.items()}
+        return X, self._check_y(X, as_array(y), **labels)
+
+    def _begin(self, X, y, bar):
+        """All of a fit that comes before its net is trained, given what is checked.
+
+        Returns
+        -------
+        Training
+        """
+        device = resolve_device(self.device)
+        seed = make_seed(self.random_state)
+        random_state = np.random.RandomState(seed)
+        held_out = self._hold_out(X, y, random_state)
+        run = Run(random_state, device, bar, held_out=held_out)
+        y = self._prepare(X, y, run)
+        stream = TorchStream(seed, device)
+        with stream.active():
+            return self._make_training(X, y, run, stream)
+
+    def _make_training(self, X, y, run, stream):
+        if self.warm_start and hasattr(self, "net_"):
+            former = deepcopy(self.net_.module_).to(run.device)
+            encoder = former.encoder
+        else:
+            former, encoder = None, self._make_encoder(X).to(run.device)
+        self._n_features_out = check_embedding(encoder, X, run.device, self.batch_size)
+        if former is None and not isinstance(self.encoder, nn.Module):
+            settle_statistics(encoder, X, run)
+        variance = embedding_variance(encoder, X, run.device)
+        plan = self._plan(encoder, former, X, y, run)
+        if plan.moves_encoder:
+            check_something_to_train(encoder, type(self).__name__)
+        learns = plan.learns and has_parameters_to_train(plan.module)
+        max_epochs = self._auto("max_epochs", plan.schedule.max_epochs) * learns
+        lowers = plan.schedule.lowers and self.lr == "auto"
+        run.bar.total += max_epochs
+        net = make_net(
+            plan.module.to(run.device),
+            plan.loss,
+            run,
+            max_epochs=max_epochs,
+            batch_size=self.batch_size,
+            lr=self._auto("lr", plan.schedule.lr),
+            weight_decay=self.weight_decay,
+            sampler=plan.sampler,
+            transform=plan.transform,
+            valid_sampler=plan.valid_sampler,
+            callbacks=[
+                *plan.callbacks,
+                *[LowerLearningRate()] * lowers,
+                *deepcopy(self.callbacks or ()),
+            ],
+            net_params=self.net_params,
+        )
+        rows = Rows(X, plan.y, run.device)
+        return Training(net, rows, run.held_out, plan, stream, variance)
+
+    def _train_and_finish(self, training):
+        fit_net(training.net, training.dataset)
+        self._finish(training)
+
+    def _finish(self, training):
+        """All of a fit that comes after its net was trained."""
+        self.net_ = net = training.net
+        self.n_iter_ = len(net.history)
+        encoder, rows = net.module_.encoder, training.rows
+        before = training.initial_variance
+        after = embedding_variance(encoder, rows.X, rows.device)
+        self.diagnostics_ = {
+            "n_trained_parameters": n_trained_parameters(net.module_, self.n_iter_),
+            "initial_embedding_variance": float(before.sum()),
+            "embedding_variance": float(after.sum()),
+            "collapsed_components": collapsed_components(before, after),
+        }
+        if not np.isfinite(after).all():
+            net.raise_non_finite("Embeddings became infinite or NaN")
+        self._keep(rows, training.held_out, training.plan)
+        warn_if_collapsed(self.diagnostics_, encoder)
+
+    def _auto(self, name, value):
+        """The value of a parameter, or `value` where it is "auto"."""
+        given = getattr(self, name)
+        return value if isinstance(given, str) and given == "auto" else given
+
+    def _embedding_size(self, make):
+        """Size of the embedding of an encoder that `make` builds."""
+        return self._auto("n_components", getattr(make, "default_n_components", 32))
+
+    def _encoder_maker(self, X):
+        """A ready module, or what makes one for samples."""
+        if self.encoder is not None:
+            return self.encoder
+        return MLP if X.ndim == 2 else self._image_encoder
+
+    def _make_encoder(self, X):
+        params = self.encoder_params or {}
+        if isinstance(self.encoder, nn.Module):
+            if params:
+                raise ValueError(
+                    "encoder_params are for an encoder that is built at fit, but "
+                    f"encoder is a ready module ({type(self.encoder).__name__}). Give "
+                    "the class instead, or leave encoder_params empty."
+                )
+            encoder = deepcopy(self.encoder)
+            for layer in encoder.modules():
+                if getattr(layer, "inplace", False):
+                    layer.inplace = False  # it would write into the caller's array
+            return encoder
+        make = self._encoder_maker(X)
+        return make(tuple(X.shape[1:]), self._embedding_size(make), **params)
+
+    def _validate(self, X, *, reset):
+        X = validate_data(
+            self,
+            as_array(X),
+            dtype=[np.float32, np.uint8],
+            allow_nd=True,
+            ensure_all_finite=False,
+            reset=reset,
+        )
+        check_not_empty(X)
+        if reset:
+            check_finite(X)  # later, `inference_batches` looks
+            self.input_shape_ = X.shape[1:]
+        elif X.shape[1:] != self.input_shape_:
+            raise ValueError(
+                f"X must hold samples of shape {self.input_shape_}, as in fit, got "
+                f"samples of shape {X.shape[1:]}. Reshape or resize them."
+            )
+        return X
+
+    def _module(self):
+        """The fitted module, in evaluation mode on the device of this machine."""
+        device = resolve_device(self.device, fall_back=True)
+        module = self.net_.module_
+        # Looking is quicker than moving, which tells in the scores of a few rows.
+        tensors = chain(module.parameters(), module.buffers())
+        if next((tensor.device for tensor in tensors), device) != device:
+            with torch.inference_mode(False):  # or weights would have no gradient
+                module.to(device)
+        if any(part.training for part in module.modules()):
+            module.eval()
+        return module, device
+
+    def _over_batches(self, function, X):
+        """``function(module, x)`` of the fitted module, for all rows of a valid `X`."""
+        module, device = self._module()
+        n_rows = rows_at_once(X, module)
+        return map_batches(partial(function, module), X, device, n_rows)
+
+    def _embeddings(self, X):
+        """Embeddings of all rows of a valid `X`, (n, p)."""
+        return self._over_batches(lambda module, x: module.embed(x), X)
+
+    def transform(self, X):
+        """Embed samples.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or \
+                (n_samples, channels, height, width)
+            Samples.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components), float32
+            Their embedding.
+        """
+        check_is_fitted(self)
+        return self._embeddings(self._validate(X, reset=False))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        # Embeddings are float32 whatever the input.
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+
+class BaseHypersphereScorer(Thresholded, BaseHypersphere):
+    """An estimator with scores and a threshold, whatever it predicts."""
+
+    _parameter_constraints: dict = {
+        **BaseHypersphere._parameter_constraints,
+        **Thresholded._parameter_constraints,
+    }
+
+    def __init__(
+        self, *, contamination, false_alarm_rate, calibration_fraction, **params
+    ):
+        super().__init__(**params)
+        self.contamination = contamination
+        self.false_alarm_rate = false_alarm_rate
+        self.calibration_fraction = calibration_fraction
+
+    def _score(self, output):
+        """Scores of shape (m,), the lower the more abnormal, from the module's output.
+
+        The output is float64, for squared distances of shape (m, k). To be written by
+        the estimator.
+        """
+        raise NotImplementedError
+
+    def _known(self, X, y):
+        """Which samples may place the threshold; see `ThresholdRule.draw`.
+
+        `y` is what :meth:`_check_y` returned.
+        """
+        return np.zeros(len(X), dtype=int)
+
+    def _hold_out(self, X, y, random_state):
+        # Under `warm_start` they are the same ones in each fit of the same labels: none
+        # may train on what the next one takes for new.
+        stream = np.random.RandomState(0) if self.warm_start else random_state
+        return self._threshold_rule().draw(self._known(X, y), stream)
+
+    def _outputs(self, X, function):
+        """A function of the module's float64 output, for all rows of a valid `X`."""
+        # `forward`, because calling a module that is compiled would compile it anew for
+        # evaluation.
+        return self._over_batches(
+            lambda module, x: function(module.forward(x).double()), X
+        )
+
+    def _scores(self, X):
+        """Scores of all rows of a valid `X`, (n,)."""
+        return self._outputs(X, self._score)
+
+    def score_samples(self, X):
+        """Score samples: the lower, the more abnormal.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or \
+                (n_samples, channels, height, width)
+            Samples.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,), float64
+            In the units that the formula of the class gives them.
+
+        Raises
+        ------
+        ValueError
+            If samples have another shape than in `fit`, or values that are missing or
+            infinite, which are not looked for under
+            ``sklearn.config_context(assume_finite=True)``.
+        """
+        check_is_fitted(self)
+        return self._scores(self._validate(X, reset=False))
+
+
+class BaseHypersphereDetector(OutlierMixin, BaseHypersphereScorer):
+    """A detector: scores, a threshold, and +1 or -1."""
+
+    def decision_function(self, X):
+        """Score samples relative to the threshold: below 0 for anomalies.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or \
+                (n_samples, channels, height, width)
+            Samples.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,), float64
+            ``score_samples(X) - offset_``.
+        """
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X):
+        """Say which samples are anomalies.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or \
+                (n_samples, channels, height, width)
+            Samples.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int
+            -1 for anomalies, +1 for the rest.
+        """
+        return np.where(self.decision_function(X) < 0, -1, 1)

@@ -1,0 +1,173 @@
+"""Where spheres stand, how large they are, and who belongs to them."""
+
+import numpy as np
+import torch
+from sklearn.metrics import pairwise_distances_argmin
+
+from sk_hypersphere._training.collapse import relative_spread
+from sk_hypersphere._training.inference import (
+    inference,
+    inference_batches,
+    map_batches,
+    rows_at_once,
+)
+from sk_hypersphere._training.rows import BatchIterator, labels_of, unwrapped
+from sk_hypersphere.base._first_neighbors import sums_and_sizes
+
+# A cluster of this many members has the average of its own and the common radius.
+RADIUS_PRIOR_MEMBERS = 20
+
+
+def away_from_zero(centers, epsilon):
+    """Move coordinates that are closer to 0 than `epsilon` out to it; 0 goes up."""
+    sign = np.where(centers < 0, -1.0, 1.0)
+    return sign * np.maximum(np.abs(centers), epsilon)
+
+
+def mean_embedding(encoder, X, device, counted=None):
+    """Mean embedding of samples, (p,), without keeping the embeddings.
+
+    `counted` is a mask of shape (n,), None for all.
+    """
+    if counted is None:
+        counted = np.ones(len(X), dtype=bool)
+    encoder.eval()
+    with inference(device):
+        total = sum(
+            encoder(batch)[np.flatnonzero(counted[rows])].sum(
+                dim=0, dtype=torch.float64
+            )
+            for rows, batch in inference_batches(X, device, rows_at_once(X, encoder))
+        )
+    return total.numpy(force=True) / counted.sum()
+
+
+def cluster_means(embeddings, groups):
+    """Centers of clusters, and the cluster of each row in 0..k-1.
+
+    Rows in a group below 0, noise, join the cluster of the nearest center.
+    """
+    names, labels = np.unique(groups, return_inverse=True)
+    noise = groups < 0
+    labels -= np.sum(names < 0)
+    known = ~noise if noise.any() else slice(None)  # which copies nothing
+    sums, sizes = sums_and_sizes(embeddings[known], labels[known])
+    centers = sums / sizes[:, None]  # (k, p)
+    if noise.any():
+        labels[noise] = pairwise_distances_argmin(embeddings[noise], centers)
+    return centers, labels
+
+
+def nearest_center(module, X, device):
+    """Sphere whose center is nearest, for each row, (n,)."""
+    module.eval()
+    return map_batches(
+        lambda x: module.forward(x).argmin(dim=1), X, device, rows_at_once(X, module)
+    )
+
+
+def member_sq_distances(module, rows):
+    """Squared distance of each row to its own center, float64, and its cluster, (n,).
+
+    Parameters
+    ----------
+    module : Hypersphere
+        Encoder and centers.
+
+    rows : Rows or Subset of Rows
+        Samples with their clusters as labels.
+    """
+    module.eval()
+    labels = labels_of(rows)
+    sq_distances = torch.empty(len(labels), dtype=torch.float64)
+    all_rows, _ = unwrapped(rows)
+    batch_size = rows_at_once(all_rows.X, module.encoder)
+    start = 0
+    with inference(all_rows.device):
+        for x, y in BatchIterator(rows, batch_size):
+            difference = module.embed(x).double() - module.head.centers[y]  # (m, p)
+            stop = start + len(y)
+            sq_distances[start:stop] = difference.square().sum(dim=1)
+            start = stop
+    return sq_distances.numpy(), labels
+
+
+def sq_distances_to_only_center(module, X, device):
+    """Squared distance of each row to the only center, (n,), to the bit as scored.
+
+    The radius of the module is set to 0, to be set anew from them. Depths below a
+    radius that is not 0 would have lost digits.
+    """
+    set_sq_radii(module, np.zeros(1))
+    return 0.0 - map_batches(module.depths, X, device, rows_at_once(X, module))
+
+
+def member_diagnostics(sq_distances):
+    """How far rows are from their own centers, given squared distances, (n,)."""
+    return {
+        "mean_sq_distance": float(sq_distances.mean()),
+        "distance_spread": relative_spread(np.sqrt(sq_distances)),
+    }
+
+
+def sq_radius(sq_distances, nu, method="linear"):
+    """Square of the (1 - nu) quantile of distances, by a method of numpy's."""
+    return np.quantile(np.sqrt(sq_distances), 1 - nu, method=method) ** 2
+
+
+def rounded_up(sq_radii):
+    """Squared radii as the next larger float32: rows on a sphere stay inside it."""
+    return np.nextafter(sq_radii.astype(np.float32), np.float32(np.inf))
+
+
+def cluster_sq_radii(sq_distances, labels, n_clusters, nu):
+    r"""Squared radius of each cluster, shrunk to the common one where it is small.
+
+    .. math::
+
+        R_k^2 = \frac{n_k q_k^2 + m q^2}{n_k + m}
+
+    where :math:`q_k` is the :math:`(1 - \nu)` quantile of the distances of the
+    :math:`n_k` members of cluster :math:`k` to their center, :math:`q` that of all
+    rows, and :math:`m = 20` the number of members at which both weigh the same.
+
+    Parameters
+    ----------
+    sq_distances : ndarray of shape (n,)
+        Squared distance of each row to its own center.
+
+    labels : ndarray of shape (n,)
+        Cluster of each row.
+
+    n_clusters : int
+        Number of clusters k; some may have no rows.
+
+    nu : float
+        Fraction of rows left outside.
+
+    Returns
+    -------
+    ndarray of shape (k,)
+    """
+    sizes = np.bincount(labels, minlength=n_clusters)
+    by_cluster = np.split(sq_distances[np.argsort(labels)], np.cumsum(sizes)[:-1])
+    own = np.array([sq_radius(d, nu) if len(d) else 0.0 for d in by_cluster])
+    common = sq_radius(sq_distances, nu)
+    prior = RADIUS_PRIOR_MEMBERS if n_clusters > 1 else 0
+    return (sizes * own + prior * common) / (sizes + prior)
+
+
+def set_sq_radii(module, sq_radii, loss=None):
+    """Write squared radii into the module, which scores, and the loss, which trains."""
+    for part in (module.head, loss):
+        if part is not None:
+            part.sq_radii.copy_(torch.from_numpy(sq_radii))
+
+
+def update_radii(net, dataset_train, nu):
+    """Estimate all radii anew from the training rows, between two epochs."""
+    module = net.module_
+    sq_distances, labels = member_sq_distances(module, dataset_train)
+    n_clusters = module.head.n_outputs
+    sq_radii = cluster_sq_radii(sq_distances, labels, n_clusters, nu)
+    set_sq_radii(module, sq_radii, net.criterion_)

@@ -39,8 +39,9 @@ __all__ = [
     "finch",
 ]
 
-# They are imported when they are first used: few programs need all of them.
+# These are imported when they are first used: few programs need all of them.
 _SUBMODULES = {
+    "base",
     "confidence",
     "displays",
     "exceptions",
@@ -48,6 +49,7 @@ _SUBMODULES = {
     "metrics",
     "modules",
     "preprocessing",
+    "testing",
 }
 
 

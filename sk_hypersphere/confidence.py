@@ -1,23 +1,26 @@
-"""How sure a classifier is: scores of samples from its logits or its embeddings.
+"""Confidence scores of samples, from the logits or the embeddings of a classifier.
 
-As everywhere, the lower a score, the more abnormal the sample. These are the scores
-that :class:`~sk_hypersphere.SubclusterDetector` chooses from; they work for every
-fitted classifier of this package too, and for ensembles of these.
+As in the whole package, the lower a score, the more abnormal the sample. The
+:class:`~sk_hypersphere.SubclusterDetector` chooses one of these scores; they also work
+for every fitted classifier of this package, and for ensembles of classifiers.
 """
 
+from collections.abc import Callable
 from copy import deepcopy
 from functools import wraps
 from numbers import Integral, Real
+from typing import Protocol, Self, cast, overload
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import eigh
 from scipy.spatial.distance import cdist
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from sk_hypersphere._training.arrays import as_array
@@ -36,17 +39,29 @@ __all__ = [
     "odin",
 ]
 
-# Of the length of an embedding: what is nearer is the same sample.
+# Two embeddings closer than this share of their length count as the same sample.
 SAME = 1e-4
 
-# Of the largest variance: what varies less, within the digits of float32, says nothing.
+# Variances below this share of the largest variance are rounding errors of float32.
 LEAST_VARIANCE = 1e-10
 
 
-def _of_arrays_too(function):
-    """Let a function of a tensor of logits take an array, and return one.
+class _OfLogits(Protocol):
+    """A function of logits that maps a tensor to a tensor, and an array to an array."""
 
-    `temperature` is checked, and is given by its name only.
+    @overload
+    def __call__(self, logits: Tensor, *, temperature: float = 1.0) -> Tensor: ...
+
+    @overload
+    def __call__(
+        self, logits: ArrayLike, *, temperature: float = 1.0
+    ) -> NDArray[np.float64]: ...
+
+
+def _of_arrays_too(function: Callable[..., Tensor]) -> _OfLogits:
+    """Let a function of a tensor of logits also take an array, and then return one.
+
+    The parameter `temperature` is validated, and can only be passed by name.
     """
 
     @wraps(function)
@@ -57,40 +72,40 @@ def _of_arrays_too(function):
         logits = check_array(logits, dtype=np.float64, input_name="logits")
         return function(torch.tensor(logits), temperature=temperature).numpy()
 
-    return wrapped
+    return cast(_OfLogits, wrapped)
 
 
 def _check_temperature(temperature):
     if not isinstance(temperature, Real) or not 0 < temperature < np.inf:
         raise ValueError(
-            f"temperature must be a number above 0, got {temperature!r}. Use 1.0 for "
-            "probabilities as they are."
+            f"temperature must be a number above 0, got {temperature!r}. Use 1.0 to "
+            "keep probabilities as they are."
         )
 
 
 @_of_arrays_too
-def msp(logits, *, temperature=1.0):
-    r"""Logarithm of the maximum softmax probability.
+def msp(logits: Tensor, *, temperature: float = 1.0) -> Tensor:
+    r"""Compute the logarithm of the maximum softmax probability.
 
     .. math:: s = \log \max_k \sigma_k(a / T) = -\log \Bigl(1 + \sum_{j \ne k^*}
         e^{(a_j - a_{k^*}) / T}\Bigr), \qquad k^* = \arg\max_k a_k
 
     for the logits :math:`a`, their softmax :math:`\sigma` and the temperature
-    :math:`T`. It ranks as the probability does, and also where all of these are 1, or
-    :math:`1 / k`, to the last digit, unless the largest logit leads by 700 :math:`T`.
+    :math:`T`. It ranks samples as the probability does, even if all probabilities round
+    to 1 or to :math:`1 / k`, unless the largest logit leads by 700 :math:`T`.
 
     Parameters
     ----------
     logits : array-like or Tensor of shape (n, k)
-        Best in float64.
+        Logits, best in float64.
 
     temperature : float, default=1.0
-        Above 0. The higher, the more all logits count beside the largest.
+        Temperature, above 0. The higher it is, the more the smaller logits count.
 
     Returns
     -------
     ndarray or Tensor of shape (n,)
-        At most 0.
+        Scores, at most 0.
 
     References
     ----------
@@ -108,8 +123,8 @@ def msp(logits, *, temperature=1.0):
 
 
 @_of_arrays_too
-def energy(logits, *, temperature=1.0):
-    r"""Minus the free energy, which is high where any class has a large logit.
+def energy(logits: Tensor, *, temperature: float = 1.0) -> Tensor:
+    r"""Compute minus the free energy, which is high if any class has a large logit.
 
     .. math:: s = T \log \sum_k e^{a_k / T}
 
@@ -118,15 +133,15 @@ def energy(logits, *, temperature=1.0):
     Parameters
     ----------
     logits : array-like or Tensor of shape (n, k)
-        Best in float64.
+        Logits, best in float64.
 
     temperature : float, default=1.0
-        Above 0. As it falls, the score becomes the largest logit.
+        Temperature, above 0. As it falls, the score approaches the largest logit.
 
     Returns
     -------
     ndarray or Tensor of shape (n,)
-        In the units of the logits.
+        Scores, in the units of the logits.
 
     References
     ----------
@@ -141,8 +156,8 @@ def energy(logits, *, temperature=1.0):
     return temperature * (logits / temperature).logsumexp(dim=1)
 
 
-def logits_of(classifier, X):
-    """What the probabilities of a fitted classifier are the softmax of.
+def logits_of(classifier: BaseEstimator, X: ArrayLike) -> NDArray[np.float64]:
+    """Return the logits of a fitted classifier: their softmax is its probabilities.
 
     Parameters
     ----------
@@ -157,8 +172,9 @@ def logits_of(classifier, X):
     Returns
     -------
     ndarray of shape (n_samples, n_classes), float64
-        Also for two classes. Of classifiers with centers, minus the squared distances;
-        of `CACClassifier`, minus the distances; of ensembles, the means over members.
+        Logits, with one column per class even for two classes. Classifiers with centers
+        give minus the squared distances, `CACClassifier` minus the distances, and
+        ensembles the means over members.
 
     Raises
     ------
@@ -178,17 +194,24 @@ def logits_of(classifier, X):
     return np.mean([member._outputs(X, member._logits) for member in members], axis=0)
 
 
-def odin(classifier, X, *, temperature=1000.0, epsilon=0.0014):
-    r"""Confidence after a small step toward what the classifier believes (ODIN).
+def odin(
+    classifier: BaseEstimator,
+    X: ArrayLike,
+    *,
+    temperature: float = 1000.0,
+    epsilon: ArrayLike = 0.0014,
+) -> NDArray[np.float64]:
+    r"""Compute the confidence after a small step toward the predicted class (ODIN).
 
     .. math:: s(x) = \log \max_k \sigma_k(a(\tilde{x}) / T), \qquad
         \tilde{x} = x + \epsilon \operatorname{sign} \nabla_x
         \log \max_k \sigma_k(a(x) / T)
 
-    for the logits :math:`a`, their softmax :math:`\sigma` and the temperature
-    :math:`T`. The step helps samples of known classes more than others. With
-    ``epsilon=0`` and ``temperature=1`` it is :func:`msp`. It costs about three times
-    what the logits cost.
+    for a sample :math:`x`, the logits :math:`a`, their softmax :math:`\sigma`, the
+    temperature :math:`T` and the length :math:`\epsilon` of the step. The step raises
+    the confidence in samples of known classes more than in others. With ``epsilon=0``
+    and ``temperature=1`` the result is :func:`msp`. It takes about three times as long
+    as the logits.
 
     Parameters
     ----------
@@ -201,17 +224,17 @@ def odin(classifier, X, *, temperature=1000.0, epsilon=0.0014):
         Samples.
 
     temperature : float, default=1000.0
-        Above 0. The higher, the more all logits count beside the largest.
+        Temperature, above 0. The higher it is, the more the smaller logits count.
 
     epsilon : float or array-like of float, default=0.0014
-        Length of the step for each input, in the units of `X`: for pixels from 0 to 255
-        the published one is 0.0014 * 255. Or one for each feature, or channel of
-        images, where their scales differ. At least 0.
+        Length of the step for each input, at least 0, in the units of `X`: for pixels
+        from 0 to 255 the published length is 0.0014 * 255. An array has one length for
+        each feature, or for each channel of images, if their scales differ.
 
     Returns
     -------
     ndarray of shape (n_samples,), float64
-        At most 0.
+        Scores, at most 0.
 
     Raises
     ------
@@ -241,18 +264,18 @@ def odin(classifier, X, *, temperature=1000.0, epsilon=0.0014):
 
 
 def confidence_after_step(members, X, temperature, epsilon):
-    """As `odin`, for estimators whose mean logits count, and a valid array."""
+    """Compute `odin` for the mean logits of estimators, and validated samples."""
     modules = nn.ModuleList()
     with torch.inference_mode(False):
         for member in members:
             module, device = member._module()
             if any(weight.is_inference() for weight in module.parameters()):
-                module = deepcopy(module)  # it was loaded in inference mode
+                module = deepcopy(module)  # weights of inference mode have no gradient
             modules.append(module)
         steps = as_steps(epsilon, X.shape[1:]).to(device)
 
     def logits(x):
-        # `forward`, because calling a module that is compiled would compile it anew.
+        # A call of a compiled module would compile it anew, unlike a call of `forward`.
         total = sum(
             member._logits(module.forward(x).double())
             for member, module in zip(members, modules, strict=True)
@@ -261,10 +284,10 @@ def confidence_after_step(members, X, temperature, epsilon):
 
     def score(x):
         with torch.inference_mode(False), torch.enable_grad():
-            x = x.clone().requires_grad_()  # what inference mode made has no gradient
+            x = x.clone().requires_grad_()  # tensors of inference mode have no gradient
             odds = _log_odds(logits(x) / temperature)
             (gradient,) = torch.autograd.grad(odds.sum(), x)
-        # The sign is 0 for NaN, the gradient of a distance to a center on that center.
+        # At a center the gradient of the distance is NaN, and `sign_` makes it 0.
         nearer = gradient.sign_().mul_(steps).add_(x.detach())
         return msp(logits(nearer), temperature=temperature)
 
@@ -272,9 +295,9 @@ def confidence_after_step(members, X, temperature, epsilon):
 
 
 def _log_odds(logits):
-    """Logarithm of the odds of the largest probability, (n, k) -> (n,).
+    """Compute the log odds of the largest probability, (n, k) -> (n,).
 
-    It grows with the probability, but its gradient does not vanish near 1.
+    They grow with the probability, but their gradient does not vanish near 1.
     """
     largest, index = logits.max(dim=1)
     is_largest = functional.one_hot(index, logits.shape[1]).bool()
@@ -282,19 +305,20 @@ def _log_odds(logits):
 
 
 def _members_and_samples(classifier, X):
-    """Estimators with logits, one or those of an ensemble, and samples for them."""
+    """Return a list of estimators with logits, and validated samples."""
     if not hasattr(classifier, "_logit_members"):
         raise TypeError(
-            "classifier must be a classifier of sk_hypersphere, an ensemble of these or"
-            f" a SubclusterDetector, got {type(classifier).__name__}, which has no "
-            "logits. Use one of these, or scores of embeddings."
+            "classifier must be a classifier of sk_hypersphere, an ensemble of "
+            "classifiers or a SubclusterDetector, got "
+            f"{type(classifier).__name__}, which has no logits. Use one of these, or a "
+            "score of embeddings."
         )
     check_is_fitted(classifier)
     return classifier._logit_members(), classifier._validate(X, reset=False)
 
 
-def as_steps(epsilon, shape):
-    """Steps of ODIN for samples of a shape, as a tensor that broadcasts over them.
+def as_steps(epsilon: ArrayLike, shape: tuple[int, ...]) -> Tensor:
+    """Return the steps of ODIN as a tensor that broadcasts over samples of a shape.
 
     Examples
     --------
@@ -322,8 +346,9 @@ class MahalanobisDistance(BaseEstimator):
 
     .. math:: s(z) = -\min_k (z - \mu_k)^\top \Sigma^{-1} (z - \mu_k)
 
-    with the means :math:`\mu_k` of the classes and the covariance :math:`\Sigma` that
-    they share, shrunk as by :class:`~sklearn.covariance.LedoitWolf`.
+    for an embedding :math:`z`, the means :math:`\mu_k` of the classes and the
+    covariance :math:`\Sigma` that they share, shrunk as by
+    :class:`~sklearn.covariance.LedoitWolf`.
 
     Attributes
     ----------
@@ -352,7 +377,7 @@ class MahalanobisDistance(BaseEstimator):
     _parameter_constraints: dict = {}
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y):
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Estimate means and covariance.
 
         Parameters
@@ -361,28 +386,28 @@ class MahalanobisDistance(BaseEstimator):
             Embeddings, for example what `transform` of a classifier returns.
 
         y : array-like of shape (n_samples,)
-            Their classes.
+            Classes of the embeddings.
 
         Returns
         -------
         self : object
         """
-        from sklearn.covariance import LedoitWolf  # here, because few need it
+        from sklearn.covariance import LedoitWolf  # few users need it
 
-        X, y = validate_data(
+        Z, y = validate_data(
             self, as_array(X), as_array(y), dtype=np.float64, ensure_min_samples=2
         )
         _, labels = classes_and_codes(as_labels(y))
-        self.means_, _ = cluster_means(X, labels)
+        self.means_, _ = cluster_means(Z, labels)
         within = LedoitWolf(store_precision=False, assume_centered=True)
-        within.fit(X - self.means_[labels])
+        within.fit(Z - self.means_[labels])
         self.covariance_ = within.covariance_
         sq_deviations, axes = eigh(self.covariance_)
-        least = LEAST_VARIANCE * sq_deviations[-1] or 1.0  # unless nothing varies
+        least = LEAST_VARIANCE * sq_deviations[-1] or 1.0  # 1 if nothing varies
         self._whiten = axes / np.sqrt(sq_deviations.clip(least))
         return self
 
-    def score_samples(self, X):
+    def score_samples(self, X: ArrayLike) -> NDArray[np.float64]:
         """Score embeddings: the lower, the more abnormal.
 
         Parameters
@@ -396,12 +421,12 @@ class MahalanobisDistance(BaseEstimator):
             Minus the squared distance, in squared standard deviations.
         """
         check_is_fitted(self)
-        X = validate_data(self, as_array(X), dtype=np.float64, reset=False)
-        origin = self.means_.mean(axis=0)  # far from it, digits would be lost
-        # Unlike a matrix product, it does not depend on what else is scored.
+        Z = validate_data(self, as_array(X), dtype=np.float64, reset=False)
+        origin = self.means_.mean(axis=0)  # its subtraction keeps digits
+        # Unlike a matrix product, einsum gives a row the same score in every batch.
         white, means = (
             np.einsum("ij,jk->ik", rows - origin, self._whiten)
-            for rows in (X, self.means_)
+            for rows in (Z, self.means_)
         )
         return -cdist(white, means, "sqeuclidean").min(axis=1)
 
@@ -411,30 +436,31 @@ class NeighborDistance(BaseEstimator):
 
     .. math:: s(z) = -\frac{1}{m} \sum_{i \in N_m(z)} d(z, z_i)
 
-    where :math:`N_m(z)` are the :math:`m` nearest of the training embeddings
-    :math:`z_i` that are kept, and :math:`d` the metric. A training embedding that is
-    scored does not count itself. It is told by its numbers, up to 1e-4 of its length,
-    which is more than devices differ by: of copies, one does not count.
+    where :math:`N_m(z)` are the :math:`m` nearest neighbours of the embedding :math:`z`
+    among the training embeddings :math:`z_i` that are kept, and :math:`d` is the
+    metric. A training embedding is not its own neighbour. It is recognized by its
+    values, up to 1e-4 of its length, which is more than devices differ by; if it has
+    copies, only one of them is left out.
 
     Parameters
     ----------
     n_neighbors : int, default=5
-        How many neighbours count, at least 1; with fewer others in training, all do.
+        Number of nearest neighbours, at least 1; with fewer in training, all count.
 
     metric : {"euclidean", "cosine"}, default="euclidean"
-        Distance of two embeddings.
+        Metric of the distances between embeddings.
 
     max_candidates : int or None, default=10_000
-        Training embeddings that are kept to compare with, at least 2; of more, so many
-        are spread evenly over all. The time of a score grows with them, and how fine
-        the differences are that it sees. None keeps all, and the time for as many
-        scores as training embeddings is quadratic.
+        Largest number of training embeddings that are kept, at least 2. If there are
+        more, this many are chosen evenly among them. More candidates make scores slower
+        and finer. None keeps all, and the time to score as many samples as there are
+        training embeddings is quadratic.
 
     Attributes
     ----------
     neighbors_ : NearestNeighbors
-        scikit-learn's search among the training embeddings that are kept; for "cosine",
-        among their directions.
+        scikit-learn's nearest neighbour search among the training embeddings that are
+        kept; for "cosine", among their directions.
 
     embeddings_ : ndarray of shape (n_candidates, n_components)
         The training embeddings that are kept.
@@ -455,19 +481,25 @@ class NeighborDistance(BaseEstimator):
         "max_candidates": [Interval(Integral, 2, None, closed="left"), None],
     }
 
-    def __init__(self, n_neighbors=5, *, metric="euclidean", max_candidates=10_000):
+    def __init__(
+        self,
+        n_neighbors: int = 5,
+        *,
+        metric: str = "euclidean",
+        max_candidates: int | None = 10_000,
+    ):
         self.n_neighbors = n_neighbors
         self.metric = metric
         self.max_candidates = max_candidates
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
-        """Remember the training embeddings.
+    def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> Self:
+        """Keep the training embeddings.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_components)
-            Embeddings, two at least.
+            Embeddings, at least two.
 
         y : None
             Ignored.
@@ -476,20 +508,20 @@ class NeighborDistance(BaseEstimator):
         -------
         self : object
         """
-        # Here, because importing it takes longer than all of this package.
+        # This import takes longer than the import of this package, so it is here.
         from sklearn.neighbors import NearestNeighbors
 
         dtypes = [np.float64, np.float32]
-        X = validate_data(self, as_array(X), dtype=dtypes, ensure_min_samples=2)
+        Z = validate_data(self, as_array(X), dtype=dtypes, ensure_min_samples=2)
         if self.max_candidates is not None:
-            X = X[evenly_spaced(len(X), self.max_candidates)]
-        # One more, for the sample itself.
-        n_neighbors = min(self.n_neighbors, len(X) - 1) + 1
-        self.neighbors_ = NearestNeighbors(n_neighbors=n_neighbors).fit(self._place(X))
-        self.embeddings_ = X
+            Z = Z[evenly_spaced(len(Z), self.max_candidates)]
+        # One more neighbour is searched, because a sample finds itself.
+        n_neighbors = min(self.n_neighbors, len(Z) - 1) + 1
+        self.neighbors_ = NearestNeighbors(n_neighbors=n_neighbors).fit(self._place(Z))
+        self.embeddings_ = Z
         return self
 
-    def score_samples(self, X):
+    def score_samples(self, X: ArrayLike) -> NDArray[np.float64]:
         """Score embeddings: the lower, the more abnormal.
 
         Parameters
@@ -504,29 +536,29 @@ class NeighborDistance(BaseEstimator):
         """
         check_is_fitted(self)
         dtype = self.embeddings_.dtype
-        X = validate_data(self, as_array(X), dtype=dtype, reset=False)
-        places = self._place(X)
+        Z = validate_data(self, as_array(X), dtype=dtype, reset=False)
+        places = self._place(Z)
         _, nearest = self.neighbors_.kneighbors(places)  # (n, m + 1)
         distances, is_itself = np.empty(nearest.shape), np.empty(nearest.shape, bool)
         for j, column in enumerate(nearest.T):
             others = self.embeddings_[column]
-            is_itself[:, j] = _gaps(others, X) <= SAME * np.linalg.norm(X, axis=1)
+            is_itself[:, j] = _gaps(others, Z) <= SAME * np.linalg.norm(Z, axis=1)
             distances[:, j] = _gaps(self._place(others), places)
-        # Of itself and its copies, one does not count; else the farthest does not.
+        # One neighbour is dropped: the sample itself or a copy, else the farthest one.
         is_itself[:, -1] |= ~is_itself.any(axis=1)
         dropped = is_itself.argmax(axis=1)[:, None]
-        kept = distances[np.arange(nearest.shape[1]) != dropped].reshape(len(X), -1)
+        kept = distances[np.arange(nearest.shape[1]) != dropped].reshape(len(Z), -1)
         return -(kept**2 / 2 if self.metric == "cosine" else kept).mean(axis=1)
 
     def _place(self, X):
-        """Points whose Euclidean distances say how far apart embeddings are."""
+        """Map embeddings to points whose Euclidean distances follow the metric."""
         return directions(X) if self.metric == "cosine" else X
 
 
 def _gaps(A, B):
-    """Distances between the rows of two arrays, (n,).
+    """Compute the distances between the rows of two arrays, (n,).
 
-    Those of the search have the rounding errors of the squared lengths.
+    The distances of the search have the rounding errors of the squared lengths.
     """
     differences = np.subtract(A, B, dtype=np.float64)
     return np.sqrt(np.einsum("ij,ij->i", differences, differences))

@@ -1,6 +1,9 @@
-"""What is done to samples before they reach a network."""
+"""Preprocessing of samples before they reach a network."""
+
+from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import (
     BaseEstimator,
     OneToOneFeatureMixin,
@@ -27,23 +30,23 @@ class GlobalContrastNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstim
         z = (x - x̄) / s    with    s = 1/m Σ_j |x_j - x̄|           (scale="l1")
                                    s = (1/m Σ_j (x_j - x̄)²)^(1/2)   (scale="l2")
 
-    and then, with the one smallest and the one largest value `a` and `b` of all
-    normalized training samples, `(z - a) / (b - a)`. Training data so fills [0, 1];
-    other samples may leave it and are not clipped. A factor common to all values of a
-    sample changes nothing, hence pixels in 0..255 and in [0, 1] give the same result.
+    and then `(z - a) / (b - a)`, with the smallest value `a` and the largest value `b`
+    of all normalized training samples. So training data fills [0, 1]; other samples may
+    lie outside and are not clipped. A factor common to all values of a sample changes
+    nothing, hence pixels in 0..255 and in [0, 1] give the same result.
 
     Parameters
     ----------
     scale : {"l1", "l2"}, default="l1"
-        What each centered sample is divided by: its mean absolute value ("l1", what
-        the Deep SVDD papers use) or its root mean square ("l2", which weighs a few
-        bright pixels more). A constant sample has scale 0 and is divided by 1: it
-        becomes all zeros before the min-max step.
+        Divisor of each centered sample: its mean absolute value ("l1", as in the Deep
+        SVDD papers) or its root mean square ("l2", which gives a few bright pixels more
+        weight). A constant sample has scale 0 and is divided by 1: it becomes all zeros
+        before the min-max step.
 
     min_max : bool, default=True
         Whether to map the smallest and the largest normalized training value to 0 and
-        1. If all training samples are constant, that step only subtracts. False leaves
-        each sample with mean 0 and scale 1.
+        1. If all training samples are constant, this step only subtracts. False keeps
+        mean 0 and scale 1 for each sample.
 
     Attributes
     ----------
@@ -71,10 +74,10 @@ class GlobalContrastNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstim
 
     Notes
     -----
-    The rows of a table are normalized across their features, which is right only where
+    The rows of a table are normalized across their features, which makes sense only if
     features share a unit (pixels, spectra); otherwise scale columns instead.
 
-    The work is done in float64 on a few samples at a time. Arrays of uint8, and memory
+    Samples are normalized in float64, a few at a time. Arrays of uint8, and memory
     maps, are never copied as a whole.
 
     References
@@ -99,13 +102,13 @@ class GlobalContrastNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstim
         "min_max": ["boolean"],
     }
 
-    def __init__(self, *, scale="l1", min_max=True):
+    def __init__(self, *, scale: str = "l1", min_max: bool = True):
         self.scale = scale
         self.min_max = min_max
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
-        """Remember the shape of a sample and learn the min-max step.
+    def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> Self:
+        """Store the shape of a sample and learn the min-max step.
 
         Parameters
         ----------
@@ -126,16 +129,17 @@ class GlobalContrastNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstim
         ValueError
             If `X` holds NaN or infinity.
         """
-        X = self._validate(X, reset=True)
-        self.input_shape_ = X.shape[1:]
+        samples = self._validate(X, reset=True)
+        self.input_shape_ = samples.shape[1:]
         if self.min_max:
-            extremes = [(z.min(), z.max()) for _, z in self._normalized_batches(X)]
+            batches = self._normalized_batches(samples)
+            extremes = [(z.min(), z.max()) for _, z in batches]
             lows, highs = zip(*extremes, strict=True)
             self.data_min_ = float(min(lows))
             self.data_max_ = float(max(highs))
         return self
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> NDArray[np.floating]:
         """Normalize the contrast of each sample, then apply the learned min-max step.
 
         Parameters
@@ -156,15 +160,15 @@ class GlobalContrastNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstim
             infinity.
         """
         check_is_fitted(self)
-        X = self._validate(X, reset=False)
-        if X.shape[1:] != self.input_shape_:
+        samples = self._validate(X, reset=False)
+        if samples.shape[1:] != self.input_shape_:
             raise ValueError(
                 f"X must hold samples of shape {self.input_shape_}, as at fit; got "
-                f"samples of shape {X.shape[1:]}. Resize them, or fit again."
+                f"samples of shape {samples.shape[1:]}. Resize them, or fit again."
             )
-        dtype = np.float64 if X.dtype == np.float64 else np.float32
-        X_out = np.empty(X.shape, dtype=dtype)
-        for batch, z in self._normalized_batches(X):
+        dtype = np.float64 if samples.dtype == np.float64 else np.float32
+        X_out = np.empty(samples.shape, dtype=dtype)
+        for batch, z in self._normalized_batches(samples):
             if self.min_max:
                 z -= self.data_min_
                 z /= (self.data_max_ - self.data_min_) or 1.0
@@ -172,7 +176,7 @@ class GlobalContrastNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstim
         return X_out
 
     def _validate(self, X, *, reset):
-        # A dtype in the list is kept as it is, without a copy; others become float64.
+        # Dtypes in the list are kept, without a copy; other dtypes become float64.
         dtypes = [np.float64, np.float32, np.uint8]
         X = as_array(X)
         X = validate_data(self, X, reset=reset, dtype=dtypes, allow_nd=True)
@@ -195,8 +199,8 @@ class GlobalContrastNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstim
 def _normalize_contrast(X, scale):
     """Return rows with mean 0 and scale 1 as a new float64 array."""
     z = X.astype(np.float64, order="C")  # always a copy
-    # Without this the rounded mean of equal values may differ from them by one bit,
-    # and dividing by a scale of 1e-17 would turn that bit into a full-size pattern.
+    # Without this step the rounded mean of equal values may be off by one bit, and
+    # dividing by a scale of 1e-17 would turn this bit into a full-size pattern.
     z -= z[:, :1]
     z -= z.mean(axis=1, keepdims=True)
     if scale == "l1":

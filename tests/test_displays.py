@@ -245,16 +245,16 @@ def test_anomalies_have_the_label_that_the_detector_names(in_a_pipeline):
 
 
 @IN_A_PIPELINE
-def test_anomalies_have_the_outlier_label_of_a_classifier(in_a_pipeline):
+def test_anomalies_have_the_anomaly_label_of_a_classifier(in_a_pipeline):
     X, labels = make_labelled()
-    classifier = in_a_pipeline(MCHADClassifier(outlier_label="odd", **SMALL))
+    classifier = in_a_pipeline(MCHADClassifier(anomaly_label="odd", **SMALL))
     display = EmbeddingDisplay.from_estimator(classifier.fit(X, labels), X, labels)
     assert_array_equal(display.is_anomaly, labels == "odd")
 
 
 @IN_A_PIPELINE
 @pytest.mark.parametrize("make_classifier", [MCHADClassifier, CACClassifier])
-def test_all_labels_of_a_classifier_without_an_outlier_label_are_classes(
+def test_all_labels_of_a_classifier_without_an_anomaly_label_are_classes(
     make_classifier, in_a_pipeline
 ):
     X, _ = make_labelled()

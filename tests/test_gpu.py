@@ -62,7 +62,7 @@ def test_a_classifier_learns_on_the_device_and_predicts_alike_on_the_cpu(make, X
 @pytest.mark.parametrize("make", [CACClassifier, CenterLossClassifier, MCHADClassifier])
 def test_example_anomalies_are_learned_from_on_the_device(make, X):
     y = np.where(np.abs(X[:, 1]) > 1.5, -1, X[:, 0] > 0)
-    fitted = make(outlier_label=-1, device="cuda", max_epochs=2).fit(X, y)
+    fitted = make(anomaly_label=-1, device="cuda", max_epochs=2).fit(X, y)
     assert fitted.classes_.tolist() == [0, 1]
     assert np.isfinite(fitted.score_samples(X)).all()
 
@@ -112,9 +112,9 @@ def test_fitting_leaves_the_stream_of_the_device_as_it_was(X):
     assert torch.equal(before, torch.cuda.get_rng_state())
 
 
-@pytest.mark.parametrize("scorer", ["msp", "odin", "energy", "mahalanobis", "knn"])
-def test_sub_clusters_are_learned_on_the_device_and_score_alike_on_the_cpu(scorer, X):
-    params = {"scorer": scorer, "epsilon": 0.1, "augment": AugmentRows()}
+@pytest.mark.parametrize("score_rule", ["msp", "odin", "energy", "mahalanobis", "knn"])
+def test_sub_clusters_are_learned_on_the_device_and_score_alike_on_the_cpu(score_rule, X):
+    params = {"score_rule": score_rule, "epsilon": 0.1, "augment": AugmentRows()}
     on_gpu = SubclusterDetector(**params, device="cuda", max_epochs=5, random_state=0)
     on_gpu.fit(X, cluster_labels=X[:, 0] > 0)
     assert on_gpu.diagnostics_["accuracy"] > 0.9
@@ -161,8 +161,8 @@ def n_waits(estimator, X, y):
     [
         DeepSVDD,
         partial(DeepSVDD, "soft-boundary"),
-        partial(MCHADClassifier, outlier_label=-1),
-        partial(CACClassifier, outlier_label=-1),
+        partial(MCHADClassifier, anomaly_label=-1),
+        partial(CACClassifier, anomaly_label=-1),
         IILossClassifier,
         DeepSAD,
         HSC,

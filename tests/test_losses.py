@@ -243,9 +243,9 @@ BINARY = [
 ]
 
 LOSSES = [*DEEP_SVDD, *GENERALIZED, *II, *CROSS_ENTROPY, *BINARY]
-# Losses of something else, which have tests of their own below.
+# Losses that take something else than a row of outputs have tests of their own below.
 OTHERS = {"EIDNLoss", "ISIFLoss", "ReconstructionLoss"}
-# Losses of one batch at a time, not of a batch of each of several members.
+# These losses take one batch at a time, not the stacked batches of several members.
 OF_ONE_BATCH = {"ISIFLoss", "ReconstructionLoss", "SoftBoundaryLoss"}
 
 EVERY_LOSS = pytest.mark.parametrize(
@@ -286,9 +286,30 @@ def outputs_of(make, sq_distances):
     return sq_distances
 
 
+HOW_TO_LIST = """
+{names} of losses.__all__ must be in a list of tests/test_losses.py. Choose one:
+- COSTS, for a subclass of GeneralizedLoss: add `MyLoss: cost`, where cost(row, k,
+  alpha, beta, sq_radii) is the cost of a row of class k in plain Python.
+- BINARY, for a loss of one output per row, with labels below 0 for anomalies: add
+  `pytest.param(MyLoss(), formula, id="MyLoss")`, where formula(outputs, y) is the loss
+  of lists in plain Python; `of_each_row` makes it from the cost of one row.
+- DEEP_SVDD, for a loss of the squared distance of rows to their own center, without
+  anomalies: add a pytest.param as in BINARY.
+- LOSSES, for any other loss of a row of outputs and a class in 0..3: add a list of
+  pytest.param as in BINARY.
+- OTHERS, for a loss that takes something else: add its name, and write tests of it.
+If it is not in OTHERS and does not take 4 outputs per row, add it to N_OUTPUTS too.
+"""
+
+
 def test_every_loss_is_tested():
-    tested = {type(param.values[0]).__name__ for param in LOSSES}
-    assert tested | OTHERS == {*losses.__all__}
+    exported = {*losses.__all__}
+    tested = {type(param.values[0]).__name__ for param in LOSSES} | OTHERS
+    assert not exported - tested, HOW_TO_LIST.format(names=sorted(exported - tested))
+    assert not tested - exported, (
+        f"{sorted(tested - exported)} must be in losses.__all__, or in no list of "
+        "tests/test_losses.py: remove it from LOSSES or OTHERS."
+    )
 
 
 # Laws of all losses.
@@ -298,7 +319,18 @@ def test_losses_take_stacks_of_batches_but_for_a_few():
     stackable = {
         name for name in losses.__all__ if getattr(getattr(losses, name), "stacks", 0)
     }
-    assert stackable == {*losses.__all__} - OF_ONE_BATCH
+    others = {*losses.__all__} - stackable
+    assert not others - OF_ONE_BATCH, (
+        f"{sorted(others - OF_ONE_BATCH)} must have `stacks = True`, or be in "
+        "OF_ONE_BATCH of tests/test_losses.py. If its code counts axes from the end "
+        "(dim=-1), so that batches (m, n, k) give losses (m,), set `stacks = True` in "
+        "the class. If it can only take one batch at a time, add its name to "
+        "OF_ONE_BATCH; members of an ensemble are then trained one after the other."
+    )
+    assert not OF_ONE_BATCH - others, (
+        f"{sorted(OF_ONE_BATCH - others)} has `stacks = True`, or is no longer in "
+        "losses.__all__: remove its name from OF_ONE_BATCH in tests/test_losses.py."
+    )
 
 
 @pytest.mark.parametrize(

@@ -41,16 +41,16 @@ from sk_hypersphere.metrics import (
 RANKINGS = {
     "aupr_in": aupr_in,
     "aupr_out": aupr_out,
-    "fpr_outlier": fpr_at_tpr,
-    "fpr_inlier": partial(fpr_at_tpr, positive="inlier"),
+    "fpr_anomaly": fpr_at_tpr,
+    "fpr_inlier": partial(fpr_at_tpr, positive="normal"),
 }
 SCORED = ["auroc", "aupr_in", "aupr_out", "fpr95", "oscr", "known_accuracy"]
 EVERY_RANKING = pytest.mark.parametrize("metric", RANKINGS.values(), ids=RANKINGS)
 EVERY_SCORER = pytest.mark.parametrize("name", SCORED)
 EVERY_SEED = pytest.mark.parametrize("seed", range(10))
-BOTH_SIDES = pytest.mark.parametrize("positive", ["outlier", "inlier"])
+BOTH_SIDES = pytest.mark.parametrize("positive", ["anomaly", "normal"])
 
-# The same rows in all kinds of labels, with what stands for outliers.
+# The same rows in all kinds of labels, with what stands for anomalies.
 LABELS = {
     "ints": ([0, 0, 1, 1, -1, -1], -1),
     "unsigned": (np.array([0, 0, 1, 1, 255, 255], dtype=np.uint8), 255),
@@ -65,7 +65,7 @@ LABELS = {
     ),
 }
 EVERY_KIND_OF_LABELS = pytest.mark.parametrize(
-    ("y_true", "outlier_label"), LABELS.values(), ids=LABELS
+    ("y_true", "anomaly_label"), LABELS.values(), ids=LABELS
 )
 
 
@@ -79,8 +79,8 @@ def random_case(seed, n=60, n_classes=3):
 
 def naive_fpr(y_true, y_score, tpr, positive):
     """False positive rate at the first threshold whose true positive rate suffices."""
-    sign = -1 if positive == "outlier" else 1
-    is_positive = [(label == -1) == (positive == "outlier") for label in y_true]
+    sign = -1 if positive == "anomaly" else 1
+    is_positive = [(label == -1) == (positive == "anomaly") for label in y_true]
     evidence = [sign * score for score in y_score]
     for threshold in sorted(set(evidence), reverse=True):
         called = [value >= threshold for value in evidence]
@@ -148,7 +148,7 @@ class ScoresColumn(BaseEstimator):
 
 
 class NeedsNoAnomalies(IsolationForest):
-    """A detector that will not be trained on outliers, here in the first column."""
+    """A detector that will not be trained on anomalies, here in the first column."""
 
     def fit(self, X, y=None):
         assert (X[:, 0] < 20).all()
@@ -157,7 +157,7 @@ class NeedsNoAnomalies(IsolationForest):
 
 @pytest.fixture(scope="module")
 def classes():
-    """Three classes, and outliers between them."""
+    """Three classes, and anomalies between them."""
     X, y = make_blobs(
         160, centers=[[-9, 0], [9, 0], [0, 9], [0, 0]], cluster_std=2, random_state=0
     )
@@ -167,7 +167,7 @@ def classes():
 
 @pytest.fixture(scope="module")
 def detection():
-    """Normal rows, 1, and a few outliers, -1, in order."""
+    """Normal rows, 1, and a few anomalies, -1, in order."""
     X, y = make_blobs([90, 9], centers=[[0, 0], [30, 0]], shuffle=False, random_state=0)
     return X, np.where(y == 0, 1, -1)
 
@@ -175,8 +175,8 @@ def detection():
 # False positive rate at a true positive rate.
 
 
-def test_false_positive_rate_by_hand_with_outliers_positive():
-    # 20 outliers score 0..19; the 19th is found at 18, with 3 of 4 inliers.
+def test_false_positive_rate_by_hand_with_anomalies_positive():
+    # 20 anomalies score 0..19; the 19th is found at 18, with 3 of 4 normal rows.
     y_true = [-1] * 20 + [1] * 4
     y_score = [*range(20), 5, 17, 18, 19]
     assert fpr_at_tpr(y_true, y_score) == 0.75
@@ -184,11 +184,11 @@ def test_false_positive_rate_by_hand_with_outliers_positive():
     assert fpr_at_tpr(y_true, y_score, tpr=1) == 1.0
 
 
-def test_false_positive_rate_by_hand_with_inliers_positive():
-    # 20 inliers score 0..19; the 19th from above is 1, with 2 of 4 outliers.
+def test_false_positive_rate_by_hand_with_normal_rows_positive():
+    # 20 normal rows score 0..19; the 19th from above is 1, with 2 of 4 anomalies.
     y_true = [1] * 20 + [-1] * 4
     y_score = [*range(20), -3, 0.5, 1, 7]
-    assert fpr_at_tpr(y_true, y_score, positive="inlier") == 0.5
+    assert fpr_at_tpr(y_true, y_score, positive="normal") == 0.5
 
 
 @EVERY_SEED
@@ -208,8 +208,8 @@ def test_a_threshold_takes_all_tied_rows(positive):
 
 def test_the_two_sides_give_different_false_positive_rates():
     y_true, y_score = [1, 1, 1, -1], [3, 2, 0, 1]
-    assert fpr_at_tpr(y_true, y_score, positive="outlier") == pytest.approx(1 / 3)
-    assert fpr_at_tpr(y_true, y_score, positive="inlier") == 1.0
+    assert fpr_at_tpr(y_true, y_score, positive="anomaly") == pytest.approx(1 / 3)
+    assert fpr_at_tpr(y_true, y_score, positive="normal") == 1.0
 
 
 @pytest.mark.parametrize("tpr", [0, 1.1, -1, "0.95"])
@@ -264,8 +264,8 @@ def test_the_two_areas_swap_with_the_sides(seed):
 
 
 def test_open_set_classification_rate_by_hand():
-    # From above: right, outlier, right, wrong, outlier; 2 of 3 known rows are right.
-    # The curve is at 1/3 up to half of the outliers, and at 2/3 from there.
+    # From above: right, anomaly, right, wrong, anomaly; 2 of 3 known rows are right.
+    # The curve is at 1/3 up to half of the anomalies, and at 2/3 from there.
     y_true, y_pred = [0, -1, 1, 1, -1], [0, 0, 1, 0, 1]
     assert oscr(y_true, y_pred, [5, 4, 3, 2, 1]) == pytest.approx(1 / 6 + 1 / 3)
 
@@ -292,7 +292,7 @@ def test_open_set_classification_rate_is_at_most_the_accuracy(seed):
     assert oscr(y_true, y_pred, apart) == pytest.approx(accuracy)
 
 
-def test_open_set_classification_rate_without_outliers_is_the_accuracy():
+def test_open_set_classification_rate_without_anomalies_is_the_accuracy():
     assert oscr([0, 1, 2, 2], [0, 1, 2, 0], [1, 2, 3, 4]) == 0.75
 
 
@@ -301,7 +301,7 @@ def test_open_set_classification_rate_is_zero_if_nothing_is_right(y_true):
     assert oscr(y_true, [1, 0, 0], [3, 2, 1]) == 0
 
 
-def test_predictions_of_outliers_do_not_count():
+def test_predictions_of_anomalies_do_not_count():
     y_true, y_score = [0, 1, -1, -1], [3, 2, 2, 1]
     for predicted in (0, 1, -1):
         y_pred = [0, 0, predicted, -1]
@@ -372,18 +372,18 @@ def test_which_known_class_an_inlier_has_does_not_matter_to_its_detection(seed):
 
 
 @EVERY_KIND_OF_LABELS
-def test_labels_may_be_of_any_type(y_true, outlier_label):
+def test_labels_may_be_of_any_type(y_true, anomaly_label):
     y_score = [6, 5, 2, 4, 3, 1]
     for metric in RANKINGS.values():
         expected = metric([0, 0, 1, 1, -1, -1], y_score)
-        assert metric(y_true, y_score, outlier_label=outlier_label) == expected
-    assert known_accuracy(y_true, y_true, outlier_label=outlier_label) == 1
-    assert oscr(y_true, y_true, y_score, outlier_label=outlier_label) == 0.875
+        assert metric(y_true, y_score, anomaly_label=anomaly_label) == expected
+    assert known_accuracy(y_true, y_true, anomaly_label=anomaly_label) == 1
+    assert oscr(y_true, y_true, y_score, anomaly_label=anomaly_label) == 0.875
 
 
-def test_labels_may_say_what_is_an_outlier_and_no_more():
+def test_labels_may_say_what_is_an_anomaly_and_no_more():
     y_true, y_score = np.array([False, True, False]), [3, 1, 2]
-    assert aupr_out(y_true, y_score, outlier_label=True) == 1
+    assert aupr_out(y_true, y_score, anomaly_label=True) == 1
 
 
 @EVERY_RANKING
@@ -419,7 +419,7 @@ def test_too_few_or_too_many_predictions_are_refused(y_pred):
 @EVERY_RANKING
 @pytest.mark.parametrize("label", [1, -1])
 def test_where_a_side_is_missing_the_value_is_nan_with_a_warning(metric, label):
-    with pytest.warns(UndefinedMetricWarning, match="outliers and of known") as caught:
+    with pytest.warns(UndefinedMetricWarning, match="anomalies and of known") as caught:
         assert np.isnan(metric([label, label], [1, 2]))
     assert [warning.filename for warning in caught] == [__file__]
 
@@ -440,7 +440,7 @@ def test_without_known_rows_metrics_of_classes_are_nan_with_a_warning():
         ("auroc", lambda y, p, s: roc_auc_score(y != -1, s)),
         ("aupr_in", lambda y, p, s: aupr_in(y, s)),
         ("aupr_out", lambda y, p, s: aupr_out(y, s)),
-        ("fpr95", lambda y, p, s: -fpr_at_tpr(y, s, tpr=0.95, positive="outlier")),
+        ("fpr95", lambda y, p, s: -fpr_at_tpr(y, s, tpr=0.95, positive="anomaly")),
         ("oscr", oscr),
         ("known_accuracy", lambda y, p, s: known_accuracy(y, p)),
     ],
@@ -465,9 +465,9 @@ def test_an_unknown_metric_is_refused_with_those_that_there_are():
 def test_a_scorer_can_be_pickled_and_shows_how_it_was_made(name, classes):
     X, y = classes
     fitted = MixtureClassifier().fit(X[y != -1], y[y != -1])
-    scorer = make_novelty_scorer(name, outlier_label=-1)
+    scorer = make_novelty_scorer(name, anomaly_label=-1)
     assert pickle.loads(pickle.dumps(scorer))(fitted, X, y) == scorer(fitted, X, y)
-    assert repr(scorer) == f"make_novelty_scorer('{name}', outlier_label=-1)"
+    assert repr(scorer) == f"make_novelty_scorer('{name}', anomaly_label=-1)"
 
 
 @EVERY_SCORER
@@ -481,17 +481,17 @@ def test_a_scorer_knows_a_better_estimator(name, classes):
 
 
 @EVERY_SCORER
-@pytest.mark.parametrize("outlier_label", [-1, "new"])
-def test_a_scorer_cross_validates_a_classifier(name, outlier_label, classes):
+@pytest.mark.parametrize("anomaly_label", [-1, "new"])
+def test_a_scorer_cross_validates_a_classifier(name, anomaly_label, classes):
     X, y = classes
-    if outlier_label == "new":
+    if anomaly_label == "new":
         y = np.array(["a", "b", "c", "new"])[y]
     done = cross_validate(
         make_pipeline(StandardScaler(), MixtureClassifier()),
         X,
         y,
-        scoring=make_novelty_scorer(name, outlier_label=outlier_label),
-        cv=NoveltySplit(3, outlier_label=outlier_label, random_state=0),
+        scoring=make_novelty_scorer(name, anomaly_label=anomaly_label),
+        cv=NoveltySplit(3, anomaly_label=anomaly_label, random_state=0),
         error_score="raise",
     )
     at_chance = {"fpr95": -0.95, "aupr_in": 0.75, "aupr_out": 0.25}.get(name, 0.5)
@@ -541,7 +541,7 @@ def test_scorers_cross_validate_detectors(detector, detection):
 
 
 @pytest.mark.parametrize(
-    ("name", "without_outliers", "without_known_rows"),
+    ("name", "without_anomalies", "without_known_rows"),
     [
         ("auroc", 0.5, 0.5),
         ("aupr_in", 1.0, 0.0),
@@ -552,14 +552,14 @@ def test_scorers_cross_validate_detectors(detector, detection):
     ],
 )
 def test_where_a_side_is_missing_a_scorer_gives_what_random_scores_get(
-    name, without_outliers, without_known_rows, classes
+    name, without_anomalies, without_known_rows, classes
 ):
     X, y = classes
     fitted = MixtureClassifier().fit(X[y != -1], y[y != -1])
     scorer = make_novelty_scorer(name)
     for kept, expected, missing in [
         (y == -1, without_known_rows, "known rows"),
-        (y != -1, without_outliers, "outliers"),
+        (y != -1, without_anomalies, "anomalies"),
     ]:
         if expected is not None:
             with pytest.warns(UndefinedMetricWarning, match=f"without {missing}") as w:
@@ -573,16 +573,16 @@ def test_the_warning_of_a_scorer_is_about_the_line_that_called(name, make, class
     X, y = classes
     X, y = X[y != -1], y[y != -1]
     fitted = make(MixtureClassifier()).fit(X, y)
-    scorer, outliers = make_novelty_scorer(name), np.full(len(X), -1)
+    scorer, anomalies = make_novelty_scorer(name), np.full(len(X), -1)
     with pytest.warns(UndefinedMetricWarning, match="without known rows") as caught:
-        scorer(fitted, X, outliers)
+        scorer(fitted, X, anomalies)
     assert [warning.filename for warning in caught] == [__file__]
     fold = [(np.arange(len(X)), np.arange(len(X), 2 * len(X)))]
     with pytest.warns(UndefinedMetricWarning, match="without known rows") as caught:
         cross_val_score(
             make(MixtureClassifier()),
             np.concatenate([X, X]),
-            np.concatenate([y, outliers]),
+            np.concatenate([y, anomalies]),
             scoring=scorer,
             cv=fold,
         )
@@ -598,7 +598,7 @@ def test_chance_is_what_random_scores_really_get():
 
 
 @pytest.mark.parametrize("name", ["oscr", "known_accuracy"])
-def test_scorers_of_classes_need_no_outliers(name, classes):
+def test_scorers_of_classes_need_no_anomalies(name, classes):
     X, y = classes
     X, y = X[y != -1], y[y != -1]
     fitted = MixtureClassifier().fit(X, y)
@@ -608,16 +608,18 @@ def test_scorers_of_classes_need_no_outliers(name, classes):
 
 
 @pytest.mark.parametrize("name", ["auroc", "aupr_in", "aupr_out", "fpr95"])
-def test_a_fold_without_outliers_leaves_the_ranking_to_the_other_folds(name, detection):
+def test_a_fold_without_anomalies_leaves_the_ranking_to_the_other_folds(
+    name, detection
+):
     X, y = detection
     search = GridSearchCV(
         ScoresColumn(),
         {"column": [1, 0]},
         scoring=make_novelty_scorer(name),
-        cv=PredefinedSplit(np.arange(len(X)) // 33),  # all outliers are in the last
+        cv=PredefinedSplit(np.arange(len(X)) // 33),  # all anomalies are in the last
         error_score="raise",
     )
-    with pytest.warns(UndefinedMetricWarning, match="without outliers"):
+    with pytest.warns(UndefinedMetricWarning, match="without anomalies"):
         search.fit(X, y)
     assert len(set(search.cv_results_["split0_test_score"])) == 1
     assert search.best_params_ == {"column": 0}
@@ -632,7 +634,7 @@ def split(y, n_splits=3, *, random_state=0, **params):
 
 
 def random_labels(seed):
-    """Few outliers, a common class and rare ones, in random order."""
+    """Few anomalies, a common class and rare ones, in random order."""
     rng = np.random.RandomState(seed)
     y = np.repeat([-1, 0, 1, 2, 3], [4, 30, rng.randint(1, 9), 1, 2])
     return rng.permutation(y)
@@ -643,7 +645,7 @@ LEAST_POPULATED = pytest.mark.filterwarnings("ignore:The least populated:UserWar
 
 @LEAST_POPULATED
 @EVERY_SEED
-def test_no_outlier_is_ever_trained_on(seed):
+def test_no_anomaly_is_ever_trained_on(seed):
     y = random_labels(seed)
     for train, _ in split(y, random_state=seed):
         assert len(train) and -1 not in y[train]
@@ -686,10 +688,10 @@ def test_folds_are_stratified(seed):
 
 
 @EVERY_KIND_OF_LABELS
-def test_folds_depend_on_labels_only_by_which_are_equal(y_true, outlier_label):
+def test_folds_depend_on_labels_only_by_which_are_equal(y_true, anomaly_label):
     expected = split([0, 0, 1, 1, -1, -1], 2)
     for fold, other in zip(
-        split(y_true, 2, outlier_label=outlier_label), expected, strict=True
+        split(y_true, 2, anomaly_label=anomaly_label), expected, strict=True
     ):
         assert_array_equal(fold[0], other[0])
         assert_array_equal(fold[1], other[1])
@@ -719,8 +721,8 @@ def test_folds_leave_the_global_random_stream_as_it_was():
 
 
 def test_a_split_shows_its_parameters():
-    assert repr(NoveltySplit(4, outlier_label="new", random_state=0)) == (
-        "NoveltySplit(n_splits=4, outlier_label='new', random_state=0, shuffle=True)"
+    assert repr(NoveltySplit(4, anomaly_label="new", random_state=0)) == (
+        "NoveltySplit(anomaly_label='new', n_splits=4, random_state=0, shuffle=True)"
     )
     assert NoveltySplit(4).get_n_splits() == 4
 
@@ -728,10 +730,10 @@ def test_a_split_shows_its_parameters():
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        ([1, 1, 1, -1, -1], r"outliers in every fold, hence 3 .*got 2\. Label more"),
+        ([1, 1, 1, -1, -1], r"anomalies in every fold, hence 3 .*got 2\. Label more"),
         ([1, 1, -1, -1, -1], r"known rows in every fold, hence 3 .*got 2\."),
-        ([1, 1, 1, 1, 1], r"outliers .*n_splits=3, outlier_label=-1.*got 0"),
-        (["new"] * 5, "outliers .*got 0"),
+        ([1, 1, 1, 1, 1], r"anomalies .*n_splits=3, anomaly_label=-1.*got 0"),
+        (["new"] * 5, "anomalies .*got 0"),
         ([[1, -1]] * 5, "1d array"),
         ([1, 1, 1, -1, -1, -1], "inconsistent numbers of samples"),
         (None, r"y must be given.*got None\. Label them -1"),
@@ -768,10 +770,10 @@ def test_a_detector_is_fitted_on_normal_rows_and_predicts_all_out_of_fold(detect
 def test_a_classifier_predicts_names_of_all_out_of_fold(classes):
     X, y = classes
     names = np.array(["a", "b", "c", "new"])[y]
-    cv = NoveltySplit(3, outlier_label="new", random_state=0)
+    cv = NoveltySplit(3, anomaly_label="new", random_state=0)
     predicted = cross_val_predict(MixtureClassifier(), X, names, cv=cv)
     assert {*predicted} == {"a", "b", "c"}
-    assert known_accuracy(names, predicted, outlier_label="new") > 0.9
+    assert known_accuracy(names, predicted, anomaly_label="new") > 0.9
 
 
 def test_folds_serve_a_grid_search_by_a_scorer_of_scikit_learn_too(detection):

@@ -59,6 +59,7 @@ WITH_DECODER = {MLP: [(1,), (5,), (200,)], **BIAS_FREE}
 ENCODERS = {**WITH_DECODER, **IMAGE_ENCODERS}
 # Blocks repeat: the smallest network shows as much as a deep one, in less time.
 SMALLEST = {WideResNet: partial(WideResNet, depth=10, widen_factor=1)}
+# Heads, layers and functions have tests of their own below.
 OTHERS = {
     AugmentImages,
     AugmentRows,
@@ -103,8 +104,28 @@ def seeded():
         yield
 
 
+HOW_TO_LIST = """
+{names} of modules.__all__ must be in a list of tests/test_modules.py. Choose one, and
+import the module at the top of the file:
+- BIAS_FREE, for an encoder of images that has `make_autoencoder` and no bias, learned
+  scale or bounded activation: add `MyNet: [(1, 28, 28)]` with shapes of samples.
+- IMAGE_ENCODERS, for any other encoder of images: add it with shapes, as in BIAS_FREE.
+- WITH_DECODER, for an encoder of rows that has `make_autoencoder`: add it with shapes.
+- ENCODERS, for any other encoder: add it with shapes.
+- OTHERS, for a head, layer or function: add it, and write tests of it.
+If an encoder is slow by default, add a smaller one to SMALLEST too. If a module has
+`stacks = True`, add it to STACKABLE too.
+"""
+
+
 def test_every_module_is_tested():
-    assert {thing.__name__ for thing in {*ENCODERS, *OTHERS}} == {*modules.__all__}
+    exported = {*modules.__all__}
+    tested = {thing.__name__ for thing in {*ENCODERS, *OTHERS}}
+    assert not exported - tested, HOW_TO_LIST.format(names=sorted(exported - tested))
+    assert not tested - exported, (
+        f"{sorted(tested - exported)} must be in modules.__all__, or in no list of "
+        "tests/test_modules.py: remove it from ENCODERS or OTHERS."
+    )
 
 
 # Distances.

@@ -2,15 +2,15 @@
 
 from numbers import Real
 
-import numpy as np
 import torch
-from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils._param_validation import Interval
 
 from sk_hypersphere._training.inference import map_batches
 from sk_hypersphere.base._classifier import BaseGeneralizedClassifier
-from sk_hypersphere.base._spheres import cluster_means
+from sk_hypersphere.base._parameters import store
+from sk_hypersphere.base._spheres import move_to_means
 from sk_hypersphere.losses import CACLoss
+from sk_hypersphere.losses._cac import anchor_scores
 from sk_hypersphere.modules import Centers
 
 
@@ -19,8 +19,8 @@ class CACClassifier(BaseGeneralizedClassifier):
 
     An encoder :math:`f`, with one component for each class, is trained to map class
     :math:`k` to an anchor of its own, the unit vector :math:`k` times `magnitude`. Then
-    the anchors are replaced by the class means :math:`c_k` of those samples trained on
-    that are nearest to the right one. With the distances
+    the anchors are replaced by the class means :math:`c_k` of those training samples
+    that are nearest to their own anchor. With the distances
     :math:`d_k = \lVert f(x) - c_k \rVert`, a sample belongs to the class of the
     smallest, and scores
 
@@ -29,22 +29,10 @@ class CACClassifier(BaseGeneralizedClassifier):
         s(x) = -\min_k d_k \Bigl(1 - \frac{e^{-d_k}}{\sum_j e^{-d_j}}\Bigr)
 
     the lower, the more abnormal: it is near no class, or to several. With a single
-    class, it is :math:`-d`. What lies far behind one anchor is near to it, compared
-    with the others, and scores high. Training minimizes
-    :class:`~sk_hypersphere.losses.CACLoss`,
-
-    .. math::
-
-        \alpha\, d_y + \beta \log\Bigl(1 + \sum_{k \ne y} e^{d_y - d_k}\Bigr)
-
-    on average over samples of known classes :math:`y`, and
-
-    .. math::
-
-        \gamma \sum_k \max\bigl(0, (r_k + m_k)^2 - d_k^2\bigr)
-
-    on average over example anomalies, where there are any: then it is the generalized
-    method, G-CAC.
+    class, it is :math:`-d`. A sample far behind one anchor is near to it, compared with
+    the others, and scores high. Training minimizes
+    :class:`~sk_hypersphere.losses.CACLoss`; where there are example anomalies, it is
+    the generalized method, G-CAC.
 
     Parameters
     ----------
@@ -61,7 +49,7 @@ class CACClassifier(BaseGeneralizedClassifier):
         Distance of the anchors from the origin, above 0.
 
     radius : float or array-like of shape (n_classes,), default=0.0
-        Radius :math:`r_k` of all spheres or one for each class, in the order of
+        Radius :math:`r_k` of all spheres, or one for each class in the order of
         `classes_`, at least 0, in units of the embedding. With `margin`, it says where
         example anomalies may not be.
 
@@ -69,18 +57,19 @@ class CACClassifier(BaseGeneralizedClassifier):
         Margin :math:`m_k` that example anomalies have to keep from the spheres, at
         least 0, as `radius`.
 
-    outlier_label : int, float, str or None, default=None
-        Samples so labelled are example anomalies, not a class: they are only pushed
-        off the spheres. They never enter `classes_`. None is no label. Meta-estimators
-        that encode labels (bagging, voting, stacking, calibration) hide it: give them
+    anomaly_label : int, float, str or None, default=None
+        Label of example anomalies in `y`, which are no class: they are only pushed off
+        the spheres, and never enter `classes_`. None is no label. Meta-estimators that
+        encode labels (bagging, voting, stacking, calibration) hide it: give them
         samples of known classes only.
 
-    outlier_ratio : float, default=1.0
-        Example anomalies in a training batch over its samples of known classes, above
-        0. All are drawn before one is drawn again.
+    anomaly_ratio : float, default=1.0
+        Number of example anomalies in a training batch, relative to its samples of
+        known classes, above 0. It is rounded up, so that a batch has one at least. All
+        are drawn before one is drawn again.
 
     reject : bool, default=False
-        If True, `predict` returns `outlier_label` for samples that score below
+        If True, `predict` returns `anomaly_label` for samples that score below
         `offset_`.
 
     contamination : float or "auto", default="auto"
@@ -92,7 +81,7 @@ class CACClassifier(BaseGeneralizedClassifier):
     false_alarm_rate : float, default=0.05
         Fraction of new samples of known classes that `detect` is expected to call
         anomalies, in (0, 0.5], if `contamination` is "auto". It takes 1 /
-        false_alarm_rate - 1 samples held out at least; a
+        false_alarm_rate - 1 held-out samples at least; a
         :class:`~sk_hypersphere.exceptions.CalibrationWarning` says so where they are
         fewer.
 
@@ -100,13 +89,13 @@ class CACClassifier(BaseGeneralizedClassifier):
         Share of the samples of known classes that is not trained on but places
         `offset_`, in (0, 1), if `contamination` is "auto". "auto" is a fifth, but 200
         samples at least and 2,000 at most; the 200 may be a third of all, or a half
-        where `false_alarm_rate` needs so many. Steps in front of it in a pipeline learn
-        from them all the same. `warm_start` holds the same samples out again.
+        where `false_alarm_rate` needs so many. Earlier steps of a pipeline learn from
+        all samples nevertheless. `warm_start` holds the same samples out again.
 
     encoder : nn.Module, class, callable or None, default=None
-        Maps a batch of samples to embeddings, (n_samples, n_components). A module is
-        copied, never trained itself; a class or callable is called as
-        ``encoder(input_shape, n_components, **encoder_params)``. None is
+        Network from a batch of samples to embeddings, (n_samples, n_components). A copy
+        of a module is trained, never the module itself; a class or callable is called
+        as ``encoder(input_shape, n_components, **encoder_params)``. None is
         :class:`~sk_hypersphere.modules.MLP` for rows and
         :class:`~sk_hypersphere.modules.ConvNet` for images.
 
@@ -142,17 +131,17 @@ class CACClassifier(BaseGeneralizedClassifier):
         last.
 
     verbose : int, default=0
-        1 shows one progress bar for the whole fit with the loss on it.
+        1 shows one progress bar for the whole fit, with the loss on it.
 
     random_state : int, RandomState instance or None, default=None
-        Seeds weights, calibration samples, order of samples and dropout, at fit. An int
+        Seeds weights, calibration samples, order of samples and dropout at fit. An int
         gives the same bits every time, with the same number of torch threads: gradients
         may be summed in that many parts.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The classes, sorted, without `outlier_label`.
+        The classes, sorted, without `anomaly_label`.
 
     centers_ : ndarray of shape (n_classes, n_components)
         Center of each class: mean embedding of its samples that were nearest to its
@@ -162,7 +151,7 @@ class CACClassifier(BaseGeneralizedClassifier):
         Threshold: `detect` gives -1 where ``score_samples`` is below it.
 
     calibration_indices_ : ndarray of shape (n_calibration_samples,)
-        Which of the samples given to `fit` were held out to place the threshold.
+        Indices of the samples given to `fit` that were held out to place the threshold.
 
     calibration_scores_ : ndarray of shape (n_calibration_samples,)
         Their scores, sorted.
@@ -192,16 +181,6 @@ class CACClassifier(BaseGeneralizedClassifier):
     --------
     MCHADClassifier : Centers that are learned, in a space of any size.
 
-    Notes
-    -----
-    Distances are Euclidean, in decisions and probabilities too, and every other class
-    counts, as the authors have it; the experiments of [2]_ square them and leave
-    classes out. Magnitude and weights are those of [1]_. `gamma` and `margin` are those
-    of [2]_ on CIFAR-10, converted: for their magnitude of 2, a margin of 1 and, as a
-    mean over samples relative to `beta`, a weight of 256 times 5e-4 over 1.5 / 3. Five
-    times the magnitude is five times the margin, and a 25th of the weight of squared
-    distances.
-
     References
     ----------
     .. [1] D. Miller, N. Sünderhauf, M. Milford and F. Dayoub. "Class Anchor Clustering:
@@ -214,10 +193,7 @@ class CACClassifier(BaseGeneralizedClassifier):
     >>> from sklearn.datasets import make_blobs
     >>> from sk_hypersphere import CACClassifier
     >>> X, y = make_blobs(300, centers=[[0, 0], [4, 4]], random_state=0)
-    >>> classifier = CACClassifier(random_state=0).fit(X, y)
-    >>> classifier.predict([[0, 0], [4, 4]])
-    array([0, 1])
-    >>> classifier.detect([[0, 0], [4, 4], [2, 2]])
+    >>> CACClassifier(random_state=0).fit(X, y).detect([[0, 0], [4, 4], [2, 2]])
     array([ 1,  1, -1])
     """
 
@@ -225,7 +201,7 @@ class CACClassifier(BaseGeneralizedClassifier):
         **BaseGeneralizedClassifier._parameter_constraints,
         "magnitude": [Interval(Real, 0, None, closed="neither")],
     }
-    _parameter_constraints.pop("n_components")  # as many as classes
+    _parameter_constraints.pop("n_components")  # there are as many as classes
 
     def __init__(
         self,
@@ -236,8 +212,8 @@ class CACClassifier(BaseGeneralizedClassifier):
         magnitude=10.0,
         radius=0.0,
         margin=5.0,
-        outlier_label=None,
-        outlier_ratio=1.0,
+        anomaly_label=None,
+        anomaly_ratio=1.0,
         reject=False,
         contamination="auto",
         false_alarm_rate=0.05,
@@ -255,33 +231,7 @@ class CACClassifier(BaseGeneralizedClassifier):
         verbose=0,
         random_state=None,
     ):
-        super().__init__(
-            alpha=alpha,
-            beta=beta,
-            gamma=gamma,
-            radius=radius,
-            margin=margin,
-            outlier_label=outlier_label,
-            outlier_ratio=outlier_ratio,
-            reject=reject,
-            contamination=contamination,
-            false_alarm_rate=false_alarm_rate,
-            calibration_fraction=calibration_fraction,
-            encoder=encoder,
-            n_components="auto",
-            max_epochs=max_epochs,
-            batch_size=batch_size,
-            lr=lr,
-            weight_decay=weight_decay,
-            encoder_params=encoder_params,
-            net_params=net_params,
-            callbacks=callbacks,
-            device=device,
-            warm_start=warm_start,
-            verbose=verbose,
-            random_state=random_state,
-        )
-        self.magnitude = magnitude
+        store(locals())
 
     def _embedding_size(self, make):
         return len(self.classes_)
@@ -307,25 +257,13 @@ class CACClassifier(BaseGeneralizedClassifier):
     def _keep(self, rows, held_out, plan):
         module, device = self._module()
         embeddings = map_batches(module.encoder, rows.X, device)
-        anchors = module.head.centers.numpy(force=True)
-        right = pairwise_distances_argmin(embeddings, anchors) == rows.y
-        right[held_out] = False
-        if right.any():
-            means, _ = cluster_means(embeddings[right], rows.y[right])
-            present = np.unique(rows.y[right])
-            module.head.centers[present] = torch.from_numpy(means).to(
-                module.head.centers
-            )
+        labels = rows.y.copy()
+        labels[held_out] = -1
+        move_to_means(module.head, embeddings, labels)
         super()._keep(rows, held_out, plan)
 
     def _logits(self, output):
         return -output.sqrt()
 
     def _score(self, output):
-        distances = output.sqrt()  # (m, k)
-        least, nearest = distances.min(dim=1, keepdim=True)  # (m, 1), (m, 1)
-        if distances.shape[1] == 1:
-            return -least.squeeze(1)
-        # The sum over all others keeps the digits that 1 - softmax would lose.
-        others = (-distances).softmax(dim=1).scatter(1, nearest, 0.0).sum(dim=1)
-        return -least.squeeze(1) * others  # (m,)
+        return anchor_scores(output.sqrt())

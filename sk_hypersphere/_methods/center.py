@@ -1,6 +1,7 @@
 """Center loss, with example anomalies or without."""
 
 from sk_hypersphere.base._classifier import BaseGeneralizedClassifier, initial_centers
+from sk_hypersphere.base._parameters import store
 from sk_hypersphere.losses import CenterLoss
 from sk_hypersphere.modules import CentersAndLogits
 
@@ -9,30 +10,17 @@ class CenterLossClassifier(BaseGeneralizedClassifier):
     r"""Learn centers beside a linear classifier, then classify by the nearest center.
 
     An encoder :math:`f`, a center :math:`c_k` for each class and a linear classifier
-    :math:`W f(x) + b` are learned together; the last is of use in training only. With
-    the distances :math:`d_k = \lVert f(x) - c_k \rVert`, a sample belongs to the class
-    of the smallest, and scores
+    :math:`W f(x) + b` are learned together; only training uses the linear classifier.
+    With the distances :math:`d_k = \lVert f(x) - c_k \rVert`, a sample belongs to the
+    class of the smallest, and scores
 
     .. math::
 
         s(x) = \max_k \bigl( r_k^2 - d_k^2 \bigr)
 
     the lower, the more abnormal, with radii :math:`r_k` that are 0 by default. Training
-    minimizes :class:`~sk_hypersphere.losses.CenterLoss`,
-
-    .. math::
-
-        \alpha \max(0, d_y^2 - r_y^2) - \beta \log \sigma_y(W f(x) + b)
-
-    on average over samples of known classes :math:`y`, :math:`\sigma` being the
-    softmax, and
-
-    .. math::
-
-        \gamma \sum_k \max\bigl(0, (r_k + m_k)^2 - d_k^2\bigr)
-
-    on average over example anomalies, where there are any: then it is the generalized
-    method, G-Center.
+    minimizes :class:`~sk_hypersphere.losses.CenterLoss`; where there are example
+    anomalies, it is the generalized method, G-Center.
 
     Parameters
     ----------
@@ -47,26 +35,27 @@ class CenterLossClassifier(BaseGeneralizedClassifier):
         Weight of the example anomalies, at least 0.
 
     radius : float or array-like of shape (n_classes,), default=0.0
-        Radius :math:`r_k` of all spheres or one for each class, in the order of
-        `classes_`, at least 0, in units of the embedding. Inside its sphere a sample is
+        Radius :math:`r_k` of all spheres, or one for each class in the order of
+        `classes_`, at least 0, in units of the embedding. A sample inside its sphere is
         compact enough.
 
     margin : float or array-like of shape (n_classes,), default=2.0
         Margin :math:`m_k` that example anomalies have to keep from the spheres, at
         least 0, as `radius`.
 
-    outlier_label : int, float, str or None, default=None
-        Samples so labelled are example anomalies, not a class: they are only pushed
-        off the spheres. They never enter `classes_`. None is no label. Meta-estimators
-        that encode labels (bagging, voting, stacking, calibration) hide it: give them
+    anomaly_label : int, float, str or None, default=None
+        Label of example anomalies in `y`, which are no class: they are only pushed off
+        the spheres, and never enter `classes_`. None is no label. Meta-estimators that
+        encode labels (bagging, voting, stacking, calibration) hide it: give them
         samples of known classes only.
 
-    outlier_ratio : float, default=1.0
-        Example anomalies in a training batch over its samples of known classes, above
-        0. All are drawn before one is drawn again.
+    anomaly_ratio : float, default=1.0
+        Number of example anomalies in a training batch, relative to its samples of
+        known classes, above 0. It is rounded up, so that a batch has one at least. All
+        are drawn before one is drawn again.
 
     reject : bool, default=False
-        If True, `predict` returns `outlier_label` for samples that score below
+        If True, `predict` returns `anomaly_label` for samples that score below
         `offset_`.
 
     contamination : float or "auto", default="auto"
@@ -78,7 +67,7 @@ class CenterLossClassifier(BaseGeneralizedClassifier):
     false_alarm_rate : float, default=0.05
         Fraction of new samples of known classes that `detect` is expected to call
         anomalies, in (0, 0.5], if `contamination` is "auto". It takes 1 /
-        false_alarm_rate - 1 samples held out at least; a
+        false_alarm_rate - 1 held-out samples at least; a
         :class:`~sk_hypersphere.exceptions.CalibrationWarning` says so where they are
         fewer.
 
@@ -86,13 +75,13 @@ class CenterLossClassifier(BaseGeneralizedClassifier):
         Share of the samples of known classes that is not trained on but places
         `offset_`, in (0, 1), if `contamination` is "auto". "auto" is a fifth, but 200
         samples at least and 2,000 at most; the 200 may be a third of all, or a half
-        where `false_alarm_rate` needs so many. Steps in front of it in a pipeline learn
-        from them all the same. `warm_start` holds the same samples out again.
+        where `false_alarm_rate` needs so many. Earlier steps of a pipeline learn from
+        all samples nevertheless. `warm_start` holds the same samples out again.
 
     encoder : nn.Module, class, callable or None, default=None
-        Maps a batch of samples to embeddings, (n_samples, n_components). A module is
-        copied, never trained itself; a class or callable is called as
-        ``encoder(input_shape, n_components, **encoder_params)``. None is
+        Network from a batch of samples to embeddings, (n_samples, n_components). A copy
+        of a module is trained, never the module itself; a class or callable is called
+        as ``encoder(input_shape, n_components, **encoder_params)``. None is
         :class:`~sk_hypersphere.modules.MLP` for rows and
         :class:`~sk_hypersphere.modules.ConvNet` for images.
 
@@ -132,17 +121,17 @@ class CenterLossClassifier(BaseGeneralizedClassifier):
         centers and the linear classifier of the last.
 
     verbose : int, default=0
-        1 shows one progress bar for the whole fit with the loss on it.
+        1 shows one progress bar for the whole fit, with the loss on it.
 
     random_state : int, RandomState instance or None, default=None
-        Seeds weights, calibration samples, order of samples and dropout, at fit. An int
+        Seeds weights, calibration samples, order of samples and dropout at fit. An int
         gives the same bits every time, with the same number of torch threads: gradients
         may be summed in that many parts.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The classes, sorted, without `outlier_label`.
+        The classes, sorted, without `anomaly_label`.
 
     centers_ : ndarray of shape (n_classes, n_components)
         Center of each class, as learned.
@@ -151,7 +140,7 @@ class CenterLossClassifier(BaseGeneralizedClassifier):
         Threshold: `detect` gives -1 where ``score_samples`` is below it.
 
     calibration_indices_ : ndarray of shape (n_calibration_samples,)
-        Which of the samples given to `fit` were held out to place the threshold.
+        Indices of the samples given to `fit` that were held out to place the threshold.
 
     calibration_scores_ : ndarray of shape (n_calibration_samples,)
         Their scores, sorted.
@@ -181,14 +170,6 @@ class CenterLossClassifier(BaseGeneralizedClassifier):
     --------
     MCHADClassifier : Without a linear classifier.
 
-    Notes
-    -----
-    In [1]_ centers follow the means of the batches by a rule of their own; here, as in
-    [2]_, they are learned as the weights are. The default weights are those of [2]_ on
-    CIFAR-10, converted to means over samples as those of
-    :class:`~sk_hypersphere.MCHADClassifier`: 0.5 / 10, 1, and 256 times 8e-6 over
-    1.5 / 3.
-
     References
     ----------
     .. [1] Y. Wen, K. Zhang, Z. Li and Y. Qiao. "A Discriminative Feature Learning
@@ -216,8 +197,8 @@ class CenterLossClassifier(BaseGeneralizedClassifier):
         gamma=0.0041,
         radius=0.0,
         margin=2.0,
-        outlier_label=None,
-        outlier_ratio=1.0,
+        anomaly_label=None,
+        anomaly_ratio=1.0,
         reject=False,
         contamination="auto",
         false_alarm_rate=0.05,
@@ -236,32 +217,7 @@ class CenterLossClassifier(BaseGeneralizedClassifier):
         verbose=0,
         random_state=None,
     ):
-        super().__init__(
-            alpha=alpha,
-            beta=beta,
-            gamma=gamma,
-            radius=radius,
-            margin=margin,
-            outlier_label=outlier_label,
-            outlier_ratio=outlier_ratio,
-            reject=reject,
-            contamination=contamination,
-            false_alarm_rate=false_alarm_rate,
-            calibration_fraction=calibration_fraction,
-            encoder=encoder,
-            n_components=n_components,
-            max_epochs=max_epochs,
-            batch_size=batch_size,
-            lr=lr,
-            weight_decay=weight_decay,
-            encoder_params=encoder_params,
-            net_params=net_params,
-            callbacks=callbacks,
-            device=device,
-            warm_start=warm_start,
-            verbose=verbose,
-            random_state=random_state,
-        )
+        store(locals())
 
     def _make_head(self, former):
         if former is not None:

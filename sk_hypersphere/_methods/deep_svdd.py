@@ -4,9 +4,7 @@ from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
-import torch
 from sklearn.base import _fit_context
-from sklearn.metrics import pairwise_distances_argmin
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import (
@@ -16,22 +14,18 @@ from sklearn.utils.validation import (
 )
 
 from sk_hypersphere._methods.finch import FINCH
-from sk_hypersphere._training.checks import has_parameters_to_train
-from sk_hypersphere._training.inference import map_batches
 from sk_hypersphere._training.net import AfterEpoch
 from sk_hypersphere._training.pretrain import Pretraining
-from sk_hypersphere._training.rows import moved_to_front
 from sk_hypersphere._training.schedules import (
     many_spheres_schedule,
     one_sphere_schedule,
 )
 from sk_hypersphere.base._base import BaseHypersphereDetector, Plan
-from sk_hypersphere.base._clustering import find_groups
+from sk_hypersphere.base._clustering import cluster_centers
+from sk_hypersphere.base._parameters import store
 from sk_hypersphere.base._spheres import (
-    away_from_zero,
-    cluster_means,
     cluster_sq_radii,
-    mean_embedding,
+    mean_center,
     member_diagnostics,
     member_sq_distances,
     nearest_center,
@@ -50,7 +44,7 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
     r"""Deep Support Vector Data Description, with one sphere or many.
 
     An encoder :math:`f` learns to map training samples close to fixed centers
-    :math:`c_k`; what falls outside every sphere is an anomaly. A sample scores
+    :math:`c_k`; a sample outside every sphere is an anomaly. A sample scores
 
     .. math::
 
@@ -62,20 +56,20 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
     distance to the nearest center.
 
     Training minimizes :class:`~sk_hypersphere.losses.OneClassLoss` or
-    :class:`~sk_hypersphere.losses.SoftBoundaryLoss`. It wants training data that is
-    normal for the most part.
+    :class:`~sk_hypersphere.losses.SoftBoundaryLoss`. Most training samples should be
+    normal.
 
     Parameters
     ----------
     objective : {"one-class", "soft-boundary"}, default="one-class"
-        What is minimized. "one-class" pulls every sample to its center and gives all
-        spheres one radius. "soft-boundary" lets samples be inside and gives every
+        Loss that is minimized. "one-class" pulls every sample to its center and gives
+        all spheres one radius. "soft-boundary" lets samples be inside and gives every
         sphere its own radius.
 
     nu : float, default=0.1
-        Fraction of the samples that are trained on left outside their sphere, in (0,
-        1]: every radius is the (1 - nu) quantile of distances. It places `offset_` only
-        where `contamination` is "boundary".
+        Fraction of the training samples left outside their sphere, in (0, 1]: every
+        radius is the (1 - nu) quantile of distances. It places `offset_` only where
+        `contamination` is "boundary".
 
     multi_radius : bool, default=False
         If True, the embeddings of the training samples are clustered, and every
@@ -96,21 +90,21 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
         differ where radii do.
 
     pretrain_epochs : int or "auto", default="auto"
-        Epochs of training as an autoencoder before the centers are placed. "auto" is
-        4 for this package's encoders of images and where a `decoder` is given, else 0.
+        Epochs of training as an autoencoder before centers are placed. "auto" is 4 for
+        the encoders of images of this package and where a `decoder` is given, else 0.
 
-    pretrain_lr : float, default=3e-3
+    pretrain_lr : float, default=0.003
         Peak of the learning rate of the autoencoder, which rises for 15 % of the steps
         and then falls.
 
     code_penalty : float, default=0.02
         Price of large codes in the autoencoder, at least 0, relative to squared errors
-        in units of the data's span. Above 0, unit noise is added to the codes, so that
-        distances between them mean something; 0 is a plain autoencoder.
+        in units of the span of the data. Above 0, unit noise is added to the codes, so
+        that distances between them mean something; 0 is a plain autoencoder.
 
     decoder : nn.Module, default=None
-        From embeddings to samples, for the autoencoder; a copy is trained. None is the
-        decoder that the encoders of this package bring.
+        Network from embeddings to samples, for the autoencoder; a copy is trained. None
+        is the decoder that the encoders of this package bring.
 
     warm_up_epochs : int, default=10
         Epochs of soft-boundary training with radii of 0 before the first estimate.
@@ -118,8 +112,9 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
         ends before, only after it.
 
     center_epsilon : float, default=0.1
-        Least magnitude of the coordinates of a center, at least 0. A coordinate at 0
-        could be met by zero weights, which is a way to collapse.
+        Least magnitude of the coordinates of a center, at least 0. Weights of zero
+        could reach a coordinate of 0, which would let all samples collapse to the
+        center.
 
     contamination : {"auto", "boundary"} or float, default="auto"
         How the threshold `offset_` is placed. "auto" keeps the promise of
@@ -131,7 +126,7 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
     false_alarm_rate : float, default=0.05
         Fraction of new normal samples that `predict` is expected to call anomalies, in
         (0, 0.5], if `contamination` is "auto". It takes 1 / false_alarm_rate - 1
-        samples held out at least; a
+        held-out samples at least; a
         :class:`~sk_hypersphere.exceptions.CalibrationWarning` says so where they are
         fewer.
 
@@ -139,18 +134,18 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
         Share of the samples that is not trained on but places `offset_`, in (0, 1), if
         `contamination` is "auto". "auto" is a fifth, but 200 samples at least and 2,000
         at most; the 200 may be a third of all, or a half where `false_alarm_rate` needs
-        so many. Steps in front of it in a pipeline learn from them all the same.
+        so many. Earlier steps of a pipeline learn from all samples nevertheless.
         `warm_start` holds the same samples out again.
 
     encoder : nn.Module, class, callable or None, default=None
-        Maps a batch of samples to embeddings, (n_samples, n_components). A module is
-        copied, never trained itself; a class or callable is called as
-        ``encoder(input_shape, n_components, **encoder_params)``. None is
+        Network from a batch of samples to embeddings, (n_samples, n_components). A copy
+        of a module is trained, never the module itself; a class or callable is called
+        as ``encoder(input_shape, n_components, **encoder_params)``. None is
         :class:`~sk_hypersphere.modules.MLP` for rows and
-        :class:`~sk_hypersphere.modules.ConvNet` for images. Where a bias (as the MLP
-        has), a learned shift of a normalization or a bounded activation lets the
-        encoder map everything to one point, long training or strong weight decay does
-        so; a :class:`~sk_hypersphere.exceptions.CollapseWarning` then names the layer.
+        :class:`~sk_hypersphere.modules.ConvNet` for images. Long training or strong
+        weight decay lets an encoder with a bias (as the MLP has), a learned shift of a
+        normalization or a bounded activation map everything to one point; a
+        :class:`~sk_hypersphere.exceptions.CollapseWarning` then names the layer.
 
     n_components : int or "auto", default="auto"
         Size of the embedding, for encoders built at fit. "auto" is the default of the
@@ -160,9 +155,9 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
     max_epochs : int or "auto", default="auto"
         Epochs of training, after those of the autoencoder. "auto" is 1 for many
         spheres, which are in place before it: more would pull their clusters out of
-        shape. For rows that makes them spheres in nearly random features. For one
-        sphere it is 30, or after pre-training as many as have 1,000 batches, but at
-        least 30 and at most 300.
+        shape. For rows, these are spheres in nearly random features. For one sphere it
+        is 30, or after pre-training as many as have 1,000 batches, but at least 30 and
+        at most 300.
 
     batch_size : int, default=128
         Largest number of samples in a training batch.
@@ -188,16 +183,16 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
         Where to compute. "auto" is CUDA where there is one, else the CPU.
 
     warm_start : bool, default=False
-        If True, another `fit` goes on with the encoder and the spheres of the last;
-        samples join the nearest sphere, and nothing is pre-trained or clustered.
+        If True, another `fit` goes on with the encoder and the spheres of the last.
+        Samples join the nearest sphere, and nothing is pre-trained or clustered.
 
     verbose : int, default=0
-        1 shows one progress bar for the whole fit with the loss on it.
+        1 shows one progress bar for the whole fit, with the loss on it.
 
     random_state : int, RandomState instance or None, default=None
-        Seeds weights, order of samples, dropout, pre-training and the clusterer, at
-        fit. An int gives the same bits every time, with the same number of torch
-        threads: gradients may be summed in that many parts.
+        Seeds weights, order of samples, dropout, pre-training and the clusterer at fit.
+        An int gives the same bits every time, with the same number of torch threads:
+        gradients may be summed in that many parts.
 
     Attributes
     ----------
@@ -222,7 +217,7 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
         Threshold: ``decision_function = score_samples - offset_``.
 
     calibration_indices_ : ndarray of shape (n_calibration_samples,)
-        Which of the samples given to `fit` were held out to place the threshold.
+        Indices of the samples given to `fit` that were held out to place the threshold.
 
     calibration_scores_ : ndarray of shape (n_calibration_samples,)
         Their scores, sorted.
@@ -268,22 +263,6 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
     >>> detector = DeepSVDD(random_state=0).fit(X)
     >>> detector.predict([[0, 0], [8, 8], [30, -30]])
     array([ 1,  1, -1])
-
-    Alarms of which a tenth at most is false on average, and the threshold below which
-    are as many cases as somebody can look at, here 5:
-
-    >>> import numpy as np
-    >>> from scipy.stats import false_discovery_control
-    >>> X, _ = make_blobs(965, centers=[[0, 0], [8, 8]], random_state=0)
-    >>> detector = DeepSVDD(random_state=0).fit(X[:900])
-    >>> cases = np.concatenate([X[900:960], [20, 0] + X[960:]])
-    >>> alarms = false_discovery_control(detector.p_values(cases)) <= 0.1
-    >>> np.flatnonzero(alarms)
-    array([60, 61, 62, 63, 64])
-    >>> scores = detector.score_samples(cases)
-    >>> threshold = np.partition(scores, 5)[5]
-    >>> np.flatnonzero(scores < threshold)
-    array([60, 61, 62, 63, 64])
     """
 
     _parameter_constraints: dict = {
@@ -330,35 +309,7 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
         verbose=0,
         random_state=None,
     ):
-        super().__init__(
-            contamination=contamination,
-            false_alarm_rate=false_alarm_rate,
-            calibration_fraction=calibration_fraction,
-            encoder=encoder,
-            n_components=n_components,
-            max_epochs=max_epochs,
-            batch_size=batch_size,
-            lr=lr,
-            weight_decay=weight_decay,
-            encoder_params=encoder_params,
-            net_params=net_params,
-            callbacks=callbacks,
-            device=device,
-            warm_start=warm_start,
-            verbose=verbose,
-            random_state=random_state,
-        )
-        self.objective = objective
-        self.nu = nu
-        self.multi_radius = multi_radius
-        self.clusterer = clusterer
-        self.score_rule = score_rule
-        self.pretrain_epochs = pretrain_epochs
-        self.pretrain_lr = pretrain_lr
-        self.code_penalty = code_penalty
-        self.decoder = decoder
-        self.warm_up_epochs = warm_up_epochs
-        self.center_epsilon = center_epsilon
+        store(locals())
 
     @_fit_context(prefer_skip_nested_validation=False)  # of the clusterer
     def fit(self, X, y=None, cluster_labels=None):
@@ -397,9 +348,6 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
             if pretrain_epochs:
                 self._pretrain(encoder, X, run, pretrain_epochs)
             centers, labels = self._place_centers(encoder, X, y, run)
-            if has_parameters_to_train(encoder):  # which could move samples to 0
-                centers = away_from_zero(centers, self.center_epsilon)
-            centers = torch.from_numpy(centers.astype(np.float32))
             module = Hypersphere(encoder, Centers(centers))
 
         if self.objective == "soft-boundary":
@@ -425,32 +373,15 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
         return super()._known(X, y) if y is None else y
 
     def _place_centers(self, encoder, X, groups, run):
-        """Means of the embeddings, (k, p), and the cluster of each row, (n,).
-
-        Rows held out have no part in the means; they join the nearest cluster.
-        """
-        left = np.delete(np.arange(len(X)), run.held_out)
+        """Means of the embeddings, (k, p), and the cluster of each sample, (n,)."""
         if not self.multi_radius:
-            is_placed = np.zeros(len(X), dtype=bool)
-            is_placed[left] = True
-            mean = mean_embedding(encoder, X, run.device, is_placed)
-            return mean[None], np.zeros(len(X), dtype=np.int64)
-        embeddings = map_batches(encoder.eval(), X, run.device)
-        of_held_out = embeddings[run.held_out]
-        embeddings = moved_to_front(embeddings, left)
-        if groups is None:
-            clusterer = self.clusterer
-            if clusterer is None:
-                clusterer = FINCH(metric="euclidean", partition=0)
-            _, groups = find_groups(clusterer, embeddings, run.random_state)
-        else:
-            groups = groups[left]
-        labels = np.empty(len(X), dtype=np.int64)
-        centers, labels[left] = cluster_means(embeddings, groups)
-        if len(of_held_out):
-            nearest = pairwise_distances_argmin(of_held_out, centers)
-            labels[run.held_out] = nearest
-        return centers, labels
+            is_counted = np.ones(len(X), dtype=bool)
+            center = mean_center(encoder, X, run, is_counted, self.center_epsilon)
+            return center, np.zeros(len(X), dtype=np.int64)
+        clusterer = self.clusterer
+        if clusterer is None:
+            clusterer = FINCH(metric="euclidean", partition=0)
+        return cluster_centers(encoder, X, groups, clusterer, run, self.center_epsilon)
 
     def _check_y(self, X, y, cluster_labels=None):
         if cluster_labels is None:
@@ -474,7 +405,7 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
     def _keep(self, rows, held_out, plan):
         module, device = self._module()
         n_centers = module.head.n_outputs
-        self._scored_by = self.score_rule  # until the next fit
+        self._scored_by = self.score_rule  # later changes await the next fit
         if n_centers == 1:
             labels = rows.y
             sq_distances = sq_distances_to_only_center(module, rows.X, device)

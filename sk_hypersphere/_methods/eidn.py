@@ -5,7 +5,6 @@ from math import sqrt
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import _fit_context
 from sklearn.utils import ClassifierTags, check_consistent_length
 from sklearn.utils._param_validation import Interval, StrOptions
 
@@ -13,6 +12,7 @@ from sk_hypersphere._training.samplers import paired_triplets, random_triplets
 from sk_hypersphere._training.schedules import triplet_schedule, triplet_steps
 from sk_hypersphere.base._base import Plan
 from sk_hypersphere.base._labels import binary_labels
+from sk_hypersphere.base._parameters import store
 from sk_hypersphere.base._semi_supervised import BaseExampleDetector
 from sk_hypersphere.losses import EIDNLoss
 from sk_hypersphere.modules import DropoutConvNet, OriginAndOnes
@@ -35,20 +35,18 @@ class EIDNEmbedder(BaseExampleDetector):
     on the direction from normal to abnormal, lower the more abnormal. Training
     minimizes :class:`~sk_hypersphere.losses.EIDNLoss` over triplets of a center, a
     sample that belongs to it and one that belongs to the other. Samples are drawn from
-    all of their kind, with replacement, so that a single anomaly will do. Of triplets
-    only indices are in memory, those of a hundred batches at most.
+    all of their kind, with replacement, so that a single anomaly is enough; `fit`
+    refuses labels that do not name both kinds.
 
     In a pipeline, classic detectors would learn from anomalies too.
     :class:`FitOnNormal` leaves them out:
-    ``make_pipeline(EIDNEmbedder(), FitOnNormal(IsolationForest()))``.
-
-    Rows should be scaled, for example by
-    :class:`~sklearn.preprocessing.StandardScaler`.
+    ``make_pipeline(EIDNEmbedder(), FitOnNormal(IsolationForest()))``. Scale rows, for
+    example by :class:`~sklearn.preprocessing.StandardScaler`.
 
     Parameters
     ----------
     n_components : int or "auto", default=2
-        Size of the embedding p, for encoders built at fit. "auto" is the default of the
+        Size of the embedding, for encoders built at fit. "auto" is the default of the
         encoder.
 
     margin : float or "auto", default="auto"
@@ -67,31 +65,31 @@ class EIDNEmbedder(BaseExampleDetector):
         different kinds in the batch, at both centers: the same on average, with less
         variance. Memory is quadratic in `batch_size` then.
 
-    scorer : {"projection", "norm"}, default="projection"
-        What scores: the projection as above, or minus the distance from the origin,
+    score_rule : {"projection", "norm"}, default="projection"
+        The score: the projection as above, or minus the distance from the origin,
         :math:`-\lVert f(x) \rVert`. It changes no weight. The distance also grows for
         samples that are far from both centers, which the projection may take for
         normal; but training pulls normal samples closer to the origin than anomalies
         are, not onto it. On images the projection ranks better, also anomalies of kinds
-        that were not shown. A detector behind the embedding finds what is far from both
-        centers, whatever the direction.
+        that were not shown. A detector behind the embedding finds samples that are far
+        from both centers, whatever the direction.
 
     augment : callable, default=None
         Changes samples in training: ``augment(batch)`` returns a changed copy of a
         float32 tensor, (m, n_features) or (m, channels, height, width), of the same
         shape, for example :class:`~sk_hypersphere.modules.AugmentImages`. A module is
-        copied, never trained. With few anomalies nothing helps more, if the changes
-        leave normal what is normal. Random numbers that are not from torch's stream are
+        copied, never trained. With few anomalies nothing helps more, if changed normal
+        samples are still normal. Random numbers that are not from torch's stream are
         not seeded.
 
     anomaly_label : int, float, str or None, default=None
         Label of the anomalies in `y`. None means -1 if there are any -1, else the
         larger of exactly two numbers: +1 and -1, 0 and 1, False and True all mean what
         they usually mean. All other samples are taken for normal. Texts need to be
-        named here. In cross-validation of -1, 0 and +1 set -1: of a fold without
+        named here. In cross-validation of -1, 0 and +1 set -1: in a fold without
         anomalies, +1 would be the larger. For ``scoring="roc_auc"`` give +1 and -1:
         decisions are the higher the more normal. Before scikit-learn 1.9, a search
-        within a cross-validation needs a function as its scorer, as the search is not
+        within a cross-validation needs a function for `scoring`, as the search is not
         taken for a detector. Bagging, stacking and calibration want a classifier, which
         this is not.
 
@@ -105,35 +103,35 @@ class EIDNEmbedder(BaseExampleDetector):
     false_alarm_rate : float, default=0.05
         Fraction of new normal samples that `predict` is expected to call anomalies, in
         (0, 0.5], if `contamination` is "auto". It takes 1 / false_alarm_rate - 1
-        samples held out at least; a
+        held-out samples at least; a
         :class:`~sk_hypersphere.exceptions.CalibrationWarning` says so where they are
         fewer.
 
     calibration_fraction : float or "auto", default="auto"
-        Share of the normal samples that is not trained on but places `offset_`, in
-        (0, 1), if `contamination` is "auto". "auto" is a fifth, but 200 samples at
-        least and 2,000 at most; the 200 may be a third of all, or a half where
+        Share of the normal samples that is not trained on but places `offset_`, in (0,
+        1), if `contamination` is "auto". "auto" is a fifth, but 200 samples at least
+        and 2,000 at most; the 200 may be a third of all, or a half where
         `false_alarm_rate` needs so many. Anomalies that are hidden among them lower the
-        threshold, and with it the false alarms. Steps in front of it in a pipeline
-        learn from them all the same. `warm_start` holds the same samples out again.
+        threshold, and with it the false alarms. Earlier steps of a pipeline learn from
+        all samples nevertheless. `warm_start` holds the same samples out again.
 
     encoder : nn.Module, class, callable or None, default=None
-        Maps a batch of samples to embeddings, (n_samples, n_components). A module is
-        copied, never trained itself; a class or callable is called as
-        ``encoder(input_shape, n_components, **encoder_params)``. None is
+        Network from a batch of samples to embeddings, (n_samples, n_components). A copy
+        of a module is trained, never the module itself; a class or callable is called
+        as ``encoder(input_shape, n_components, **encoder_params)``. None is
         :class:`~sk_hypersphere.modules.MLP` for rows and
         :class:`~sk_hypersphere.modules.DropoutConvNet` for images.
 
     max_epochs : int or "auto", default="auto"
         Epochs of training. "auto" is as many as have 50 batches, or 500 of images; if
-        that does not show every anomaly 5 times on average, as many as do; and twice as
+        these do not show every anomaly 5 times on average, as many as do; and twice as
         many with `augment`.
 
     batch_size : int, default=64
         Number of normal samples in a training batch, which has as many anomalies.
 
     lr : float or "auto", default="auto"
-        Learning rate of Adam. "auto" is 5e-4, or 2e-3 for images, and a tenth of that
+        Learning rate of Adam. "auto" is 5e-4, or 2e-3 for images, and a tenth of this
         for the last 30 % of the epochs. A number is kept throughout, unless a callback
         changes it.
 
@@ -160,10 +158,10 @@ class EIDNEmbedder(BaseExampleDetector):
         If True, another `fit` goes on with the encoder of the last.
 
     verbose : int, default=0
-        1 shows one progress bar for the whole fit with the loss on it.
+        1 shows one progress bar for the whole fit, with the loss on it.
 
     random_state : int, RandomState instance or None, default=None
-        Seeds weights, triplets, augmentation and dropout, at fit. An int gives the same
+        Seeds weights, triplets, augmentation and dropout at fit. An int gives the same
         bits every time, with the same number of torch threads: gradients may be summed
         in that many parts.
 
@@ -176,7 +174,7 @@ class EIDNEmbedder(BaseExampleDetector):
         Threshold: ``decision_function = score_samples - offset_``.
 
     calibration_indices_ : ndarray of shape (n_calibration_samples,)
-        Which of the samples given to `fit` were held out to place the threshold.
+        Indices of the samples given to `fit` that were held out to place the threshold.
 
     calibration_scores_ : ndarray of shape (n_calibration_samples,)
         Their scores, sorted.
@@ -191,8 +189,8 @@ class EIDNEmbedder(BaseExampleDetector):
         "n_trained_parameters", 0 where the encoder has nothing to train;
         "initial_embedding_variance" and "embedding_variance", before and after
         training, in squared units; "collapsed_components", the share of components
-        whose variance fell to a millionth; "n_example_anomalies", how many samples were
-        taken for such; "n_distinct_scores" of the training samples.
+        whose variance fell to a millionth; "n_example_anomalies", the number of samples
+        used as such; "n_distinct_scores" of the training samples.
 
     input_shape_ : tuple of int
         Shape of one sample.
@@ -236,19 +234,22 @@ class EIDNEmbedder(BaseExampleDetector):
         "margin": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "steps_per_epoch": [Interval(Integral, 1, None, closed="left"), None],
         "triplets": [StrOptions({"all", "random"})],
-        "scorer": [StrOptions({"projection", "norm"})],
+        "score_rule": [StrOptions({"projection", "norm"})],
         "augment": [callable, None],
     }
     _image_encoder = DropoutConvNet
 
+    _renamed = {"scorer": "score_rule"}
+    _formerly_positional = ("margin", "steps_per_epoch")
+
     def __init__(
         self,
         n_components=2,
+        *,
         margin="auto",
         steps_per_epoch=None,
-        *,
         triplets="all",
-        scorer="projection",
+        score_rule="projection",
         augment=None,
         anomaly_label=None,
         contamination="auto",
@@ -267,59 +268,7 @@ class EIDNEmbedder(BaseExampleDetector):
         verbose=0,
         random_state=None,
     ):
-        super().__init__(
-            anomaly_label=anomaly_label,
-            contamination=contamination,
-            false_alarm_rate=false_alarm_rate,
-            calibration_fraction=calibration_fraction,
-            encoder=encoder,
-            n_components=n_components,
-            max_epochs=max_epochs,
-            batch_size=batch_size,
-            lr=lr,
-            weight_decay=weight_decay,
-            encoder_params=encoder_params,
-            net_params=net_params,
-            callbacks=callbacks,
-            device=device,
-            warm_start=warm_start,
-            verbose=verbose,
-            random_state=random_state,
-        )
-        self.margin = margin
-        self.steps_per_epoch = steps_per_epoch
-        self.triplets = triplets
-        self.scorer = scorer
-        self.augment = augment
-
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y):
-        """Learn the encoder.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or \
-                (n_samples, channels, height, width)
-            Training samples: float, or uint8, which is cast to float batch by batch.
-
-        y : array-like of shape (n_samples,)
-            Labels, whose meaning `anomaly_label` explains.
-
-        Returns
-        -------
-        self : object
-            The fitted embedder.
-
-        Raises
-        ------
-        NonFiniteLossError
-            If the loss becomes infinite or NaN.
-
-        ValueError
-            If the labels do not name both normal samples and anomalies, or `augment`
-            returns something else than a batch of the same shape.
-        """
-        return self._fit(X, y)
+        store(locals())
 
     def _check_y(self, X, y):
         if y is None:
@@ -351,12 +300,12 @@ class EIDNEmbedder(BaseExampleDetector):
 
     def _keep(self, rows, held_out, plan):
         self.centers_ = plan.module.head.centers.numpy(force=True).copy()
-        self._scored_by = self.scorer  # until the next fit
+        self._scored_by = self.score_rule  # later changes await the next fit
         boundary = -sqrt(self._n_features_out) / 2
         self._keep_threshold(plan, held_out, self._scores(rows.X), boundary)
 
     def _scores(self, X):
-        # Not from squared distances: far out, their difference has no digits left.
+        # Far out, the difference of squared distances would have no digits left.
         Z = self._embeddings(X).astype(np.float64)
         if self._scored_by == "norm":
             return -np.linalg.norm(Z, axis=1)
@@ -367,10 +316,10 @@ class EIDNEmbedder(BaseExampleDetector):
         tags.target_tags.required = True
         # scikit-learn's checks then give labels of two kinds, not of three.
         tags.classifier_tags = ClassifierTags(multi_class=False)
-        # Before 1.9 scikit-learn's scorers want an outlier detector for decisions, but
-        # its checks fit these without labels. A search has the tags of what it was
-        # given, which is not fitted: inside a cross-validation it needs 1.9, or a
-        # scorer of its own.
+        # Before 1.9 scikit-learn's scorers take decisions of outlier detectors, but its
+        # checks fit outlier detectors without labels. So only a fitted estimator is
+        # one. A search has the tags of an estimator that is not fitted: inside a
+        # cross-validation it needs 1.9, or a scorer of its own.
         if not hasattr(self, "offset_"):
             tags.estimator_type = None
         return tags

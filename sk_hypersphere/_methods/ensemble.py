@@ -35,6 +35,7 @@ from sk_hypersphere._training.random import clone_with_seeds, make_seed
 from sk_hypersphere._training.rows import evenly_spaced
 from sk_hypersphere._training.side_by_side import can_share_a_loop, train_side_by_side
 from sk_hypersphere.base._labels import accuracy, known_labels, replace_where
+from sk_hypersphere.base._parameters import store
 from sk_hypersphere.base._threshold import Thresholded, placing, rule_of
 
 # The spread of a member's scores is an order of magnitude, for which these are enough.
@@ -117,7 +118,7 @@ class HypersphereEnsemble(Thresholded, MetaEstimatorMixin, BaseEstimator):
         `contamination` of `estimator` is "boundary".
 
     calibration_indices_ : ndarray of shape (n_calibration_samples,)
-        Which of the samples given to `fit` were held out to place the threshold.
+        Indices of the samples given to `fit` that were held out to place the threshold.
 
     calibration_scores_ : ndarray of shape (n_calibration_samples,)
         Their scores, sorted.
@@ -170,12 +171,7 @@ class HypersphereEnsemble(Thresholded, MetaEstimatorMixin, BaseEstimator):
         n_jobs=None,
         random_state=None,
     ):
-        self.estimator = estimator
-        self.n_members = n_members
-        self.false_alarm_rate = false_alarm_rate
-        self.bootstrap = bootstrap
-        self.n_jobs = n_jobs
-        self.random_state = random_state
+        store(locals())
 
     # The members validate their own parameters.
     @_fit_context(prefer_skip_nested_validation=False)
@@ -267,7 +263,7 @@ class HypersphereEnsemble(Thresholded, MetaEstimatorMixin, BaseEstimator):
         if not self.bootstrap:
             return None
         params = self.estimator.get_params(deep=False)
-        uses_labels = {"anomaly_label", "outlier_label"} & params.keys()
+        uses_labels = {"anomaly_label"} & params.keys()
         return resample(
             np.arange(len(X)),
             stratify=y if uses_labels or is_classifier(self.estimator) else None,
@@ -407,7 +403,7 @@ class HypersphereEnsemble(Thresholded, MetaEstimatorMixin, BaseEstimator):
         labels : ndarray of shape (n_samples,)
             Of detectors, -1 for anomalies and +1 for the rest. Of classifiers, the
             class of the largest mean decision; if they have ``reject=True``,
-            `outlier_label` for samples that score below `offset_`.
+            `anomaly_label` for samples that score below `offset_`.
         """
         if not is_classifier(self._member()):
             return np.where(self.decision_function(X) < 0, -1, 1)
@@ -491,7 +487,7 @@ class HypersphereEnsemble(Thresholded, MetaEstimatorMixin, BaseEstimator):
             Samples.
 
         y : array-like of shape (n_samples,)
-            Their classes. Samples labelled `outlier_label` do not count, unless
+            Their classes. Samples labelled `anomaly_label` do not count, unless
             `reject`: then the right answer for them is that label.
 
         sample_weight : array-like of shape (n_samples,), default=None
@@ -506,7 +502,7 @@ class HypersphereEnsemble(Thresholded, MetaEstimatorMixin, BaseEstimator):
         return accuracy(
             y,
             self.predict(X),
-            outlier_label=self._member()._uncounted_label,
+            anomaly_label=self._member()._uncounted_label,
             sample_weight=sample_weight,
         )
 

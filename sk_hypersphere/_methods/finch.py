@@ -16,6 +16,7 @@ from sk_hypersphere.base._first_neighbors import (
     merge_closest,
     sums_and_sizes,
 )
+from sk_hypersphere.base._parameters import store
 from sk_hypersphere.exceptions import warn_caller
 
 # Above this number of rows the silhouette is that of a sample of as many.
@@ -231,11 +232,7 @@ class FINCH(ClusterMixin, BaseEstimator):
         max_clusters=None,
         neighbors="exact",
     ):
-        self.n_clusters = n_clusters
-        self.metric = metric
-        self.partition = partition
-        self.max_clusters = max_clusters
-        self.neighbors = neighbors
+        store(locals())
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):

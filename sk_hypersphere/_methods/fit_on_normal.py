@@ -20,6 +20,7 @@ from sklearn.utils.validation import (
 )
 
 from sk_hypersphere.base._labels import binary_labels
+from sk_hypersphere.base._parameters import store
 from sk_hypersphere.base._threshold import rule_of
 
 
@@ -85,8 +86,7 @@ class FitOnNormal(MetaEstimatorMixin, BaseEstimator):
     }
 
     def __init__(self, estimator, *, anomaly_label=None):
-        self.estimator = estimator
-        self.anomaly_label = anomaly_label
+        store(locals())
 
     # The detector validates its own parameters.
     @_fit_context(prefer_skip_nested_validation=False)

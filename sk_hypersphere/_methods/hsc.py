@@ -8,6 +8,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
 from sk_hypersphere._training.schedules import one_sphere_schedule
+from sk_hypersphere.base._parameters import store
 from sk_hypersphere.base._semi_supervised import BaseSemiSupervisedDetector
 from sk_hypersphere.exceptions import SupervisionWarning, warn_caller
 from sk_hypersphere.losses import FocalLoss, HSCLoss
@@ -25,86 +26,84 @@ class HSC(BaseSemiSupervisedDetector):
         s(x) = -q(x), \qquad q(x) = \sqrt{\lVert f(x) \rVert^2 + 1} - 1
 
     where :math:`e^{-q}` is the probability that it is normal: the score is its
-    logarithm, at most 0, and lower the more abnormal. It ranks samples also where
-    probabilities no longer differ from 0. Training minimizes
-    :class:`~sk_hypersphere.losses.HSCLoss`, the cross-entropy of that probability. The
+    logarithm, at most 0, and lower the more abnormal. Training minimizes the
+    cross-entropy of this probability, :class:`~sk_hypersphere.losses.HSCLoss`. The
     examples may be real anomalies, or outlier exposure: samples of any other kind.
 
     With "bce" or "focal" as `loss`, a linear layer upon the encoder gives a logit
     :math:`a(x)` instead, the score is :math:`-a(x)`, and training minimizes
-    :class:`~sk_hypersphere.losses.FocalLoss`. Far from all that was seen a distance
-    grows, but a logit can go either way: with few examples that costs much.
+    :class:`~sk_hypersphere.losses.FocalLoss`. Far from all training samples a distance
+    grows, but a logit may rise or fall, which costs much where examples are few.
 
-    Rows should be scaled, for example by
-    :class:`~sklearn.preprocessing.StandardScaler`: training is short, and starts from
-    distances between samples as they are.
-
-    Without example anomalies, "hsc" is a :class:`DeepSVDD` around the origin, without
-    pre-training; the other two learn nothing.
+    Scale rows, for example by :class:`~sklearn.preprocessing.StandardScaler`: training
+    is short, and starts from distances between samples as they are. Without example
+    anomalies, "hsc" is a :class:`DeepSVDD` around the origin, without pre-training; the
+    other two learn nothing.
 
     Parameters
     ----------
     loss : {"hsc", "bce", "focal"}, default="hsc"
-        What is minimized: cross-entropy of a distance, of a logit, or of a logit with
-        less weight for samples that are told well.
+        Loss that is minimized: cross-entropy of a distance, of a logit, or of a logit
+        with less weight for samples that are classified well.
 
     radial : {"pseudo-huber", "squared"}, default="pseudo-huber"
         How :math:`q` grows with the distance, for "hsc": as above, or
         :math:`\lVert f(x) \rVert^2`, which lets far samples dominate.
 
     gamma : float, default=2.0
-        How much less samples count that are told well, for "focal"; at least 0.
+        The larger, the less samples count that are classified well, for "focal"; at
+        least 0.
 
     anomaly_label : int, float, str or None, default=None
         Label of the example anomalies in `y`. None means -1 if there are any -1, else
         the larger of exactly two numbers: +1 and -1, 0 and 1, False and True all mean
         what they usually mean. All other samples are taken for normal; a single label
         means that all are. Texts need to be named here. In cross-validation of -1, 0
-        and +1 set -1: of a fold without anomalies, +1 would be the larger. Labels that
+        and +1 set -1: in a fold without anomalies, +1 would be the larger. Labels that
         do not fit are not used, and a warning says so. For ``scoring="roc_auc"`` give
         +1 and -1: decisions are the higher the more normal. Bagging, stacking and
         calibration want a classifier, which this is not.
 
-    outlier_ratio : float, default=1.0
-        Example anomalies in a training batch over its other samples, above 0, rounded
-        up: there is one at least. Within an epoch, all are drawn before one is drawn
-        again; a single one will do.
+    anomaly_ratio : float, default=1.0
+        Number of example anomalies in a training batch, relative to its other samples,
+        above 0. It is rounded up, so that a batch has one at least. All are drawn
+        before one is drawn again.
 
     mix_anomalies : bool or "auto", default="auto"
         Whether the example anomalies of a batch are moved toward one another by random
-        shares of the way, so that a few say more. "auto" does it for rows, not for
-        images. It takes for granted that what is between two anomalies is one too, or
-        is outnumbered there by normal samples.
+        shares of the way, so that few of them say more. "auto" does so for rows, not
+        for images. It assumes that samples between two anomalies are anomalies too, or
+        are outnumbered there by normal samples.
 
     contamination : {"auto", "boundary"} or float, default="auto"
         How the threshold `offset_` is placed. "auto" keeps the promise of
         `false_alarm_rate` on new normal samples. A number in (0, 0.5] is the fraction
-        of the training samples, those labelled as anomalies aside, that `predict` calls
+        of the training samples that are not labelled as anomalies that `predict` calls
         anomalies; more of the new ones fall below, because all samples are trained on.
         "boundary" is where both answers are equally likely in a training batch, which
-        depends on `outlier_ratio` and on the examples: other kinds of anomalies may
+        depends on `anomaly_ratio` and on the examples: other kinds of anomalies may
         rank low, but above it.
 
     false_alarm_rate : float, default=0.05
         Fraction of new normal samples that `predict` is expected to call anomalies, in
         (0, 0.5], if `contamination` is "auto". It takes 1 / false_alarm_rate - 1
-        samples held out at least; a
+        held-out samples at least; a
         :class:`~sk_hypersphere.exceptions.CalibrationWarning` says so where they are
         fewer.
 
     calibration_fraction : float or "auto", default="auto"
-        Share of the samples, those labelled as anomalies aside, that is not trained on
+        Share of the samples that are not labelled as anomalies that is not trained on
         but places `offset_`, in (0, 1), if `contamination` is "auto". "auto" is a
         fifth, but 200 samples at least and 2,000 at most; the 200 may be a third of
         all, or a half where `false_alarm_rate` needs so many. Anomalies that are hidden
-        among them lower the threshold, and with it the false alarms. Steps in front of
-        it in a pipeline learn from them all the same. `warm_start` holds the same
+        among them lower the threshold, and with it the false alarms. Earlier steps of a
+        pipeline learn from all samples nevertheless. `warm_start` holds the same
         samples out again.
 
     encoder : nn.Module, class, callable or None, default=None
-        Maps a batch of samples to embeddings, (n_samples, n_components). A module is
-        copied, never trained itself; a class or callable is called as
-        ``encoder(input_shape, n_components, **encoder_params)``. None is
+        Network from a batch of samples to embeddings, (n_samples, n_components). A copy
+        of a module is trained, never the module itself; a class or callable is called
+        as ``encoder(input_shape, n_components, **encoder_params)``. None is
         :class:`~sk_hypersphere.modules.MLP` for rows and
         :class:`~sk_hypersphere.modules.ConvNet` for images.
 
@@ -114,9 +113,9 @@ class HSC(BaseSemiSupervisedDetector):
 
     max_epochs : int or "auto", default="auto"
         Epochs of training. A few anomalies are soon learned by heart: "auto" is as many
-        as have 50 batches, or 150 of images. If that does not show every example
-        anomaly 5 times on average, it is as many as do, but at most 100. Without
-        example anomalies it is 30.
+        as have 50 batches, or 150 of images. If these do not show every example anomaly
+        5 times on average, it is as many as do, but at most 100. Without example
+        anomalies it is 30.
 
     batch_size : int, default=128
         Largest number of samples in a training batch that are not labelled as
@@ -124,7 +123,7 @@ class HSC(BaseSemiSupervisedDetector):
 
     lr : float or "auto", default="auto"
         Learning rate of Adam. "auto" is 5e-4 for rows; for images it is 1e-3, and 1e-4
-        for the last 30 % of the epochs. If `max_epochs` is "auto" too, it is less in
+        for the last 30 % of the epochs. If `max_epochs` is "auto" too, it is lower in
         proportion where whole epochs have more batches than that asks for: two epochs
         of 49 batches in place of 50 batches halve it. Without example anomalies it is
         1e-3, and 1e-4 for the last 30 % of the epochs. A number is kept throughout,
@@ -140,7 +139,7 @@ class HSC(BaseSemiSupervisedDetector):
         Parameters of the skorch net that replace ours; each is also ``net__NAME``.
         ``set_params(net__train_split=ValidSplit(5, stratified=True))`` keeps both kinds
         of samples in the part that early stopping looks at, in their own proportion.
-        Another ``iterator_train`` makes its own batches, without `outlier_ratio` and
+        Another ``iterator_train`` makes its own batches, without `anomaly_ratio` and
         `mix_anomalies`.
 
     callbacks : list of skorch callbacks, default=None
@@ -153,10 +152,10 @@ class HSC(BaseSemiSupervisedDetector):
         If True, another `fit` goes on with the encoder and the head of the last.
 
     verbose : int, default=0
-        1 shows one progress bar for the whole fit with the loss on it.
+        1 shows one progress bar for the whole fit, with the loss on it.
 
     random_state : int, RandomState instance or None, default=None
-        Seeds weights, order of samples and dropout, at fit. An int gives the same bits
+        Seeds weights, order of samples and dropout at fit. An int gives the same bits
         every time, with the same number of torch threads: gradients may be summed in
         that many parts.
 
@@ -169,7 +168,7 @@ class HSC(BaseSemiSupervisedDetector):
         Threshold: ``decision_function = score_samples - offset_``.
 
     calibration_indices_ : ndarray of shape (n_calibration_samples,)
-        Which of the samples given to `fit` were held out to place the threshold.
+        Indices of the samples given to `fit` that were held out to place the threshold.
 
     calibration_scores_ : ndarray of shape (n_calibration_samples,)
         Their scores, sorted.
@@ -184,8 +183,8 @@ class HSC(BaseSemiSupervisedDetector):
         "n_trained_parameters", 0 where the encoder has nothing to train;
         "initial_embedding_variance" and "embedding_variance", before and after
         training, in squared units; "collapsed_components", the share of components
-        whose variance fell to a millionth; "n_example_anomalies", how many samples were
-        taken for such; "n_distinct_scores" of the training samples.
+        whose variance fell to a millionth; "n_example_anomalies", the number of samples
+        used as such; "n_distinct_scores" of the training samples.
 
     input_shape_ : tuple of int
         Shape of one sample.
@@ -233,7 +232,7 @@ class HSC(BaseSemiSupervisedDetector):
         radial="pseudo-huber",
         gamma=2.0,
         anomaly_label=None,
-        outlier_ratio=1.0,
+        anomaly_ratio=1.0,
         mix_anomalies="auto",
         contamination="auto",
         false_alarm_rate=0.05,
@@ -252,30 +251,7 @@ class HSC(BaseSemiSupervisedDetector):
         verbose=0,
         random_state=None,
     ):
-        super().__init__(
-            anomaly_label=anomaly_label,
-            outlier_ratio=outlier_ratio,
-            mix_anomalies=mix_anomalies,
-            contamination=contamination,
-            false_alarm_rate=false_alarm_rate,
-            calibration_fraction=calibration_fraction,
-            encoder=encoder,
-            n_components=n_components,
-            max_epochs=max_epochs,
-            batch_size=batch_size,
-            lr=lr,
-            weight_decay=weight_decay,
-            encoder_params=encoder_params,
-            net_params=net_params,
-            callbacks=callbacks,
-            device=device,
-            warm_start=warm_start,
-            verbose=verbose,
-            random_state=random_state,
-        )
-        self.loss = loss
-        self.radial = radial
-        self.gamma = gamma
+        store(locals())
 
     def _check_y(self, X, y):
         labels = super()._check_y(X, y)

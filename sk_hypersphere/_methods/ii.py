@@ -4,7 +4,8 @@ import torch
 
 from sk_hypersphere._training.inference import map_batches
 from sk_hypersphere._training.rows import unwrapped
-from sk_hypersphere.base._classifier import OUTLIER, BaseHypersphereClassifier
+from sk_hypersphere.base._classifier import ANOMALY, BaseHypersphereClassifier
+from sk_hypersphere.base._parameters import store
 from sk_hypersphere.base._spheres import cluster_means
 from sk_hypersphere.losses import IILoss
 from sk_hypersphere.modules import Centers, UnitVariance
@@ -14,16 +15,9 @@ class IILossClassifier(BaseHypersphereClassifier):
     r"""Bring classes together and the closest two apart, then classify by class means.
 
     An encoder :math:`f` is trained on the spread within the classes of a batch and the
-    gap between the two closest class means :math:`\mu_k`,
-
-    .. math::
-
-        \frac{\alpha}{n} \sum_{i=1}^{n} \lVert f(x_i) - \mu_{y_i} \rVert^2
-        - \beta \min_{a \ne b} \lVert \mu_a - \mu_b \rVert^2
-
-    which is :class:`~sk_hypersphere.losses.IILoss` of the :math:`n` embeddings of the
-    batch, scaled to unit variance. Afterwards the centers :math:`c_k` are the
-    class means of all samples trained on. With the distances
+    gap between the two closest class means, by :class:`~sk_hypersphere.losses.IILoss`
+    of the embeddings of the batch, scaled to unit variance. Afterwards the centers
+    :math:`c_k` are the class means of all training samples. With the distances
     :math:`d_k = \lVert f(x) - c_k \rVert`, a sample belongs to the class of the
     smallest, and scores
 
@@ -41,13 +35,13 @@ class IILossClassifier(BaseHypersphereClassifier):
     beta : float, default=1.0
         Weight of the gap between the two closest classes, at least 0.
 
-    outlier_label : int, float, str or None, default=None
-        What `predict` returns for anomalies if `reject`. Samples so labelled are
-        refused: the loss compares means of classes, and example anomalies, which need
-        not be alike, have no mean that says something about them.
+    anomaly_label : int, float, str or None, default=None
+        Label that `predict` returns for anomalies if `reject`. Samples with this label
+        are refused: the loss compares means of classes, and example anomalies, which
+        need not be alike, have no mean that says something about them.
 
     reject : bool, default=False
-        If True, `predict` returns `outlier_label` for samples that score below
+        If True, `predict` returns `anomaly_label` for samples that score below
         `offset_`.
 
     contamination : float or "auto", default="auto"
@@ -59,7 +53,7 @@ class IILossClassifier(BaseHypersphereClassifier):
     false_alarm_rate : float, default=0.05
         Fraction of new samples of known classes that `detect` is expected to call
         anomalies, in (0, 0.5], if `contamination` is "auto". It takes 1 /
-        false_alarm_rate - 1 samples held out at least; a
+        false_alarm_rate - 1 held-out samples at least; a
         :class:`~sk_hypersphere.exceptions.CalibrationWarning` says so where they are
         fewer.
 
@@ -67,13 +61,13 @@ class IILossClassifier(BaseHypersphereClassifier):
         Share of the samples of known classes that is not trained on but places
         `offset_`, in (0, 1), if `contamination` is "auto". "auto" is a fifth, but 200
         samples at least and 2,000 at most; the 200 may be a third of all, or a half
-        where `false_alarm_rate` needs so many. Steps in front of it in a pipeline learn
-        from them all the same. `warm_start` holds the same samples out again.
+        where `false_alarm_rate` needs so many. Earlier steps of a pipeline learn from
+        all samples nevertheless. `warm_start` holds the same samples out again.
 
     encoder : nn.Module, class, callable or None, default=None
-        Maps a batch of samples to embeddings, (n_samples, n_components). A module is
-        copied, never trained itself; a class or callable is called as
-        ``encoder(input_shape, n_components, **encoder_params)``. None is
+        Network from a batch of samples to embeddings, (n_samples, n_components). A copy
+        of a module is trained, never the module itself; a class or callable is called
+        as ``encoder(input_shape, n_components, **encoder_params)``. None is
         :class:`~sk_hypersphere.modules.MLP` for rows and
         :class:`~sk_hypersphere.modules.ConvNet` for images.
 
@@ -93,8 +87,8 @@ class IILossClassifier(BaseHypersphereClassifier):
         A number is kept throughout, unless a callback changes it.
 
     weight_decay : float, default=0.0
-        L2 penalty of the weights, at least 0. The scale of the embeddings, which it
-        would bound, has no influence on the loss.
+        L2 penalty of the weights, at least 0. The loss does not depend on the scale of
+        the embeddings, which it would bound.
 
     encoder_params : dict, default=None
         Further parameters of the encoder; each is also ``encoder__NAME``.
@@ -113,26 +107,26 @@ class IILossClassifier(BaseHypersphereClassifier):
         last.
 
     verbose : int, default=0
-        1 shows one progress bar for the whole fit with the loss on it.
+        1 shows one progress bar for the whole fit, with the loss on it.
 
     random_state : int, RandomState instance or None, default=None
-        Seeds weights, calibration samples, order of samples and dropout, at fit. An int
+        Seeds weights, calibration samples, order of samples and dropout at fit. An int
         gives the same bits every time, with the same number of torch threads: gradients
         may be summed in that many parts.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The classes, sorted, without `outlier_label`.
+        The classes, sorted, without `anomaly_label`.
 
     centers_ : ndarray of shape (n_classes, n_components)
-        Center of each class: mean embedding of its samples trained on.
+        Center of each class: mean embedding of its training samples.
 
     offset_ : float
         Threshold: `detect` gives -1 where ``score_samples`` is below it.
 
     calibration_indices_ : ndarray of shape (n_calibration_samples,)
-        Which of the samples given to `fit` were held out to place the threshold.
+        Indices of the samples given to `fit` that were held out to place the threshold.
 
     calibration_scores_ : ndarray of shape (n_calibration_samples,)
         Their scores, sorted.
@@ -167,7 +161,7 @@ class IILossClassifier(BaseHypersphereClassifier):
     The loss has no lower bound. Its authors put batch normalization before it; here a
     single scale for all components, :class:`~sk_hypersphere.modules.UnitVariance`,
     bounds it as well and keeps spheres spheres. With a single class there is no gap,
-    and its spread is that of the batch, which is 1: nothing is trained then.
+    and its spread is the spread of the batch, which is 1: nothing is trained then.
 
     References
     ----------
@@ -179,10 +173,7 @@ class IILossClassifier(BaseHypersphereClassifier):
     >>> from sklearn.datasets import make_blobs
     >>> from sk_hypersphere import IILossClassifier
     >>> X, y = make_blobs(300, centers=[[0, 0], [4, 4]], random_state=0)
-    >>> classifier = IILossClassifier(random_state=0).fit(X, y)
-    >>> classifier.predict([[0, 0], [4, 4]])
-    array([0, 1])
-    >>> classifier.detect([[0, 0], [4, 4], [40, -40]])
+    >>> IILossClassifier(random_state=0).fit(X, y).detect([[0, 0], [4, 4], [40, -40]])
     array([ 1,  1, -1])
     """
 
@@ -191,7 +182,7 @@ class IILossClassifier(BaseHypersphereClassifier):
         *,
         alpha=1.0,
         beta=1.0,
-        outlier_label=None,
+        anomaly_label=None,
         reject=False,
         contamination="auto",
         false_alarm_rate=0.05,
@@ -210,36 +201,15 @@ class IILossClassifier(BaseHypersphereClassifier):
         verbose=0,
         random_state=None,
     ):
-        super().__init__(
-            alpha=alpha,
-            beta=beta,
-            outlier_label=outlier_label,
-            reject=reject,
-            contamination=contamination,
-            false_alarm_rate=false_alarm_rate,
-            calibration_fraction=calibration_fraction,
-            encoder=encoder,
-            n_components=n_components,
-            max_epochs=max_epochs,
-            batch_size=batch_size,
-            lr=lr,
-            weight_decay=weight_decay,
-            encoder_params=encoder_params,
-            net_params=net_params,
-            callbacks=callbacks,
-            device=device,
-            warm_start=warm_start,
-            verbose=verbose,
-            random_state=random_state,
-        )
+        store(locals())
 
     def _check_y(self, X, y):
         y = super()._check_y(X, y)
-        if (y == OUTLIER).any():
+        if (y == ANOMALY).any():
             raise ValueError(
                 "y must hold classes only, because the II loss has no term for example "
-                f"anomalies: it compares means of classes. Got {(y == OUTLIER).sum()} "
-                f"times outlier_label={self.outlier_label!r}. Leave these samples out, "
+                f"anomalies: it compares means of classes. Got {(y == ANOMALY).sum()} "
+                f"times anomaly_label={self.anomaly_label!r}. Leave these samples out, "
                 "or take MCHADClassifier, which learns from them."
             )
         return y

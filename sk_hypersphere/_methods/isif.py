@@ -2,12 +2,12 @@
 
 from numbers import Integral, Real
 
-from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
 from sk_hypersphere._training.schedules import classifier_schedule
 from sk_hypersphere.base._base import BaseHypersphere, Plan
+from sk_hypersphere.base._parameters import store
 from sk_hypersphere.losses import ISIFLoss
 from sk_hypersphere.modules import (
     AugmentImages,
@@ -22,35 +22,34 @@ class ISIFEmbedder(BaseHypersphere):
     r"""Embed unlabelled samples so that what looks alike comes together.
 
     An encoder :math:`f` gives the embedding :math:`f(x) / \lVert f(x) \rVert`.
-    Training looks at a projection of it,
+    Training compares projections of it,
 
     .. math::
 
         z = \frac{g(f(x))}{\lVert g(f(x)) \rVert}
 
-    which is to be the same for two random views of a sample, and different for
-    different samples: views of a sample are told among those of all samples of a batch
-    by the softmax of :math:`z_i^\top z_j / \tau`. It minimizes
-    :class:`~sk_hypersphere.losses.ISIFLoss`. What cannot be told, for all the changes
-    that `augment` makes, ends up as neighbours: kinds of samples come together,
-    without any labels. With ``projection=None``, :math:`g(f) = f`, it is the published
-    method.
+    which should be the same for two random views of a sample, and different for
+    different samples: the softmax of :math:`z_i^\top z_j / \tau` recognizes the views
+    of a sample among the views of all samples of a batch, by
+    :class:`~sk_hypersphere.losses.ISIFLoss`. Samples that the changes of `augment`
+    confuse become neighbours: kinds of samples come together, without any labels. With
+    ``projection=None``, :math:`g(f) = f`, it is the published method.
 
     Parameters
     ----------
     augment : callable, "auto" or None, default="auto"
         Makes the views: ``augment(batch)`` returns a changed copy of a float32 tensor,
         (m, n_features) or (m, channels, height, width), of the same shape. It says
-        which changes do not matter, so it is what the embedding depends on most. "auto"
-        is :class:`~sk_hypersphere.modules.AugmentImages` for images, which mirrors
-        them, and :class:`~sk_hypersphere.modules.AugmentRows` for rows, with their
-        defaults. A module is copied, never trained. None changes nothing: samples are
-        only spread.
+        which changes do not matter, so the embedding depends on it most. "auto" is
+        :class:`~sk_hypersphere.modules.AugmentImages` for images, which mirrors them,
+        and :class:`~sk_hypersphere.modules.AugmentRows` for rows, with their defaults.
+        A module is copied, never trained. None changes nothing: samples are only
+        spread.
 
     projection : {"mlp", "linear"} or None, default="mlp"
-        What :math:`g` is: a linear map of the positive part of :math:`f(x)`, or of all
-        of it, or nothing. Views differ in what training would remove from the
-        embedding; with a projection it stays, and neighbours score anomalies better.
+        The map :math:`g`: a linear map of the positive part of :math:`f(x)`, or of all
+        of it, or none. Training removes from the projection the features in which views
+        differ; the embedding keeps them, and neighbours score anomalies better.
 
     temperature : float, default=0.1
         :math:`\tau`, above 0. The lower, the more the nearest of the other samples
@@ -60,9 +59,9 @@ class ISIFEmbedder(BaseHypersphere):
         Weight of the part of the loss that spreads samples, at least 0.
 
     encoder : nn.Module, class, callable or None, default=None
-        Maps a batch of samples to embeddings, (n_samples, n_components). A module is
-        copied, never trained itself; a class or callable is called as
-        ``encoder(input_shape, n_components, **encoder_params)``. None is
+        Network from a batch of samples to embeddings, (n_samples, n_components). A copy
+        of a module is trained, never the module itself; a class or callable is called
+        as ``encoder(input_shape, n_components, **encoder_params)``. None is
         :class:`~sk_hypersphere.modules.MLP` for rows and
         :class:`~sk_hypersphere.modules.ConvNet` for images.
 
@@ -76,7 +75,7 @@ class ISIFEmbedder(BaseHypersphere):
 
     batch_size : int, default=128
         Largest number of samples in a training batch, at least 2. It has two views of
-        each, and a sample is told among these.
+        each, and a view is recognized among these.
 
     lr : float or "auto", default="auto"
         Learning rate of Adam. "auto" is 1e-3, and 1e-4 for the last 30 % of the epochs.
@@ -101,12 +100,12 @@ class ISIFEmbedder(BaseHypersphere):
         If True, another `fit` goes on with the encoder and the projection of the last.
 
     verbose : int, default=0
-        1 shows one progress bar for the whole fit with the loss on it.
+        1 shows one progress bar for the whole fit, with the loss on it.
 
     random_state : int, RandomState instance or None, default=None
-        Seeds weights, views, order of samples and dropout, at fit. An int gives the
-        same bits every time, with the same number of torch threads: gradients may be
-        summed in that many parts.
+        Seeds weights, views, order of samples and dropout at fit. An int gives the same
+        bits every time, with the same number of torch threads: gradients may be summed
+        in that many parts.
 
     Attributes
     ----------
@@ -117,9 +116,10 @@ class ISIFEmbedder(BaseHypersphere):
         Epochs of training.
 
     diagnostics_ : dict
-        "n_trained_parameters"; "initial_embedding_variance" and "embedding_variance",
-        before and after training, in squared units; "collapsed_components", the share
-        of components whose variance fell to a millionth.
+        "n_trained_parameters", 0 where the encoder has nothing to train;
+        "initial_embedding_variance" and "embedding_variance", before and after
+        training, in squared units; "collapsed_components", the share of components
+        whose variance fell to a millionth.
 
     input_shape_ : tuple of int
         Shape of one sample.
@@ -180,59 +180,12 @@ class ISIFEmbedder(BaseHypersphere):
         verbose=0,
         random_state=None,
     ):
-        super().__init__(
-            encoder=encoder,
-            n_components=n_components,
-            max_epochs=max_epochs,
-            batch_size=batch_size,
-            lr=lr,
-            weight_decay=weight_decay,
-            encoder_params=encoder_params,
-            net_params=net_params,
-            callbacks=callbacks,
-            device=device,
-            warm_start=warm_start,
-            verbose=verbose,
-            random_state=random_state,
-        )
-        self.augment = augment
-        self.projection = projection
-        self.temperature = temperature
-        self.negative_weight = negative_weight
-
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
-        """Learn the encoder.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or \
-                (n_samples, channels, height, width)
-            Training samples: float, or uint8, which is cast to float batch by batch.
-
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        self : object
-            The fitted embedder.
-
-        Raises
-        ------
-        NonFiniteLossError
-            If the loss becomes infinite or NaN.
-
-        ValueError
-            If `augment` returns something else than a batch of the same shape, or there
-            is only one sample.
-        """
-        return self._fit(X)
+        store(locals())
 
     def _plan(self, encoder, former, X, y, run):
         if len(X) < 2:
             raise ValueError(
-                "X must hold two samples at least, which are told apart, got "
+                "X must hold two samples at least, to compare them, got "
                 f"n_samples={len(X)}. Give more samples."
             )
         return Plan(
@@ -250,7 +203,7 @@ class ISIFEmbedder(BaseHypersphere):
             None: [],
         }
         head = nn.Sequential(*layers[self.projection], UnitLength())
-        # Unless it was trained with another projection.
+        # A head that was trained with another projection does not fit.
         goes_on = former is not None and len(former.head) == len(head)
         return former.head if goes_on else head
 

@@ -1,6 +1,7 @@
 """Multi-class hypersphere anomaly detection, with example anomalies or without."""
 
 from sk_hypersphere.base._classifier import BaseGeneralizedClassifier, initial_centers
+from sk_hypersphere.base._parameters import store
 from sk_hypersphere.losses import MCHADLoss
 from sk_hypersphere.modules import Centers
 
@@ -18,21 +19,7 @@ class MCHADClassifier(BaseGeneralizedClassifier):
 
     the lower, the more abnormal: for radii :math:`r_k` that are alike, as they are by
     default, this ranks samples by the distance to the nearest center. Training
-    minimizes :class:`~sk_hypersphere.losses.MCHADLoss`,
-
-    .. math::
-
-        \alpha \max(0, d_y^2 - r_y^2) + \beta \log\Bigl(1 + \sum_{k \ne y}
-        e^{d_y^2 - d_k^2}\Bigr)
-
-    on average over samples of known classes :math:`y`, and
-
-    .. math::
-
-        \gamma \sum_k \max\bigl(0, (r_k + m_k)^2 - d_k^2\bigr)
-
-    on average over example anomalies, where there are any: then it is the generalized
-    method, G-MCHAD.
+    minimizes :class:`~sk_hypersphere.losses.MCHADLoss`; with anomalies it is G-MCHAD.
 
     Parameters
     ----------
@@ -48,26 +35,27 @@ class MCHADClassifier(BaseGeneralizedClassifier):
         Weight of the example anomalies, at least 0.
 
     radius : float or array-like of shape (n_classes,), default=0.0
-        Radius :math:`r_k` of all spheres or one for each class, in the order of
-        `classes_`, at least 0, in units of the embedding. Inside its sphere a sample is
+        Radius :math:`r_k` of all spheres, or one for each class in the order of
+        `classes_`, at least 0, in units of the embedding. A sample inside its sphere is
         compact enough.
 
     margin : float or array-like of shape (n_classes,), default=2.0
         Margin :math:`m_k` that example anomalies have to keep from the spheres, at
         least 0, as `radius`.
 
-    outlier_label : int, float, str or None, default=None
-        Samples so labelled are example anomalies, not a class: they are only pushed
-        off the spheres. They never enter `classes_`. None is no label. Meta-estimators
-        that encode labels (bagging, voting, stacking, calibration) hide it: give them
+    anomaly_label : int, float, str or None, default=None
+        Label of example anomalies in `y`, which are no class: they are only pushed off
+        the spheres, and never enter `classes_`. None is no label. Meta-estimators that
+        encode labels (bagging, voting, stacking, calibration) hide it: give them
         samples of known classes only.
 
-    outlier_ratio : float, default=1.0
-        Example anomalies in a training batch over its samples of known classes, above
-        0. All are drawn before one is drawn again.
+    anomaly_ratio : float, default=1.0
+        Number of example anomalies in a training batch, relative to its samples of
+        known classes, above 0. It is rounded up, so that a batch has one at least. All
+        are drawn before one is drawn again.
 
     reject : bool, default=False
-        If True, `predict` returns `outlier_label` for samples that score below
+        If True, `predict` returns `anomaly_label` for samples that score below
         `offset_`.
 
     contamination : float or "auto", default="auto"
@@ -79,7 +67,7 @@ class MCHADClassifier(BaseGeneralizedClassifier):
     false_alarm_rate : float, default=0.05
         Fraction of new samples of known classes that `detect` is expected to call
         anomalies, in (0, 0.5], if `contamination` is "auto". It takes 1 /
-        false_alarm_rate - 1 samples held out at least; a
+        false_alarm_rate - 1 held-out samples at least; a
         :class:`~sk_hypersphere.exceptions.CalibrationWarning` says so where they are
         fewer.
 
@@ -87,13 +75,13 @@ class MCHADClassifier(BaseGeneralizedClassifier):
         Share of the samples of known classes that is not trained on but places
         `offset_`, in (0, 1), if `contamination` is "auto". "auto" is a fifth, but 200
         samples at least and 2,000 at most; the 200 may be a third of all, or a half
-        where `false_alarm_rate` needs so many. Steps in front of it in a pipeline learn
-        from them all the same. `warm_start` holds the same samples out again.
+        where `false_alarm_rate` needs so many. Earlier steps of a pipeline learn from
+        all samples nevertheless. `warm_start` holds the same samples out again.
 
     encoder : nn.Module, class, callable or None, default=None
-        Maps a batch of samples to embeddings, (n_samples, n_components). A module is
-        copied, never trained itself; a class or callable is called as
-        ``encoder(input_shape, n_components, **encoder_params)``. None is
+        Network from a batch of samples to embeddings, (n_samples, n_components). A copy
+        of a module is trained, never the module itself; a class or callable is called
+        as ``encoder(input_shape, n_components, **encoder_params)``. None is
         :class:`~sk_hypersphere.modules.MLP` for rows and
         :class:`~sk_hypersphere.modules.ConvNet` for images.
 
@@ -133,17 +121,17 @@ class MCHADClassifier(BaseGeneralizedClassifier):
         centers of the last.
 
     verbose : int, default=0
-        1 shows one progress bar for the whole fit with the loss on it.
+        1 shows one progress bar for the whole fit, with the loss on it.
 
     random_state : int, RandomState instance or None, default=None
-        Seeds weights, calibration samples, order of samples and dropout, at fit. An int
+        Seeds weights, calibration samples, order of samples and dropout at fit. An int
         gives the same bits every time, with the same number of torch threads: gradients
         may be summed in that many parts.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The classes, sorted, without `outlier_label`.
+        The classes, sorted, without `anomaly_label`.
 
     centers_ : ndarray of shape (n_classes, n_components)
         Center of each class, as learned.
@@ -152,7 +140,7 @@ class MCHADClassifier(BaseGeneralizedClassifier):
         Threshold: `detect` gives -1 where ``score_samples`` is below it.
 
     calibration_indices_ : ndarray of shape (n_calibration_samples,)
-        Which of the samples given to `fit` were held out to place the threshold.
+        Indices of the samples given to `fit` that were held out to place the threshold.
 
     calibration_scores_ : ndarray of shape (n_calibration_samples,)
         Their scores, sorted.
@@ -183,32 +171,6 @@ class MCHADClassifier(BaseGeneralizedClassifier):
     CACClassifier : Fixed centers, and distances that are not squared.
     CenterLossClassifier : A linear classifier beside the centers.
 
-    Notes
-    -----
-    The default weights are those of the published experiments on CIFAR-10, converted to
-    means over samples. The code of the experiments divides the compactness by the 10
-    classes, and what known samples cost by known samples and anomalies together, 128 of
-    384; it sums over the 256 anomalies.
-
-    ================== ============ ============== ========================
-    published weights  compactness  variation      anomalies
-    ================== ============ ============== ========================
-    MCHAD              0.5          1              0
-    as means           0.5 / 10     1              0
-    G-MCHAD            1            1.5            1e-5
-    as means           1 / 10 / 3   1.5 / 3        256e-5
-    relative to `beta` 0.0667       1              0.00512
-    ================== ============ ============== ========================
-
-    Adam sees no common factor, but for its weight decay. `alpha` is that of MCHAD for
-    both. The published margin of 4 is squared and compared with distances squared
-    twice, ours of 2 with distances squared once: both end at the same distance, but at
-    a center an anomaly costs 16 there and 4 here, which the conversion leaves as it is.
-
-    Centers start on an axis each, at a distance of 2 from the origin. Those of the
-    experiments start at 1 where there are as many components as classes, and else at
-    normal random numbers, about 4 from the origin.
-
     References
     ----------
     .. [1] K. Kirchheim, M. Filax and F. Ortmeier. "Multi Class Hypersphere Anomaly
@@ -221,29 +183,11 @@ class MCHADClassifier(BaseGeneralizedClassifier):
     >>> from sk_hypersphere import MCHADClassifier
     >>> X, y = make_blobs(300, centers=[[0, 0], [4, 4], [8, 0]], random_state=0)
     >>> species = np.array(["cat", "dog", "oddity"])[y]
-    >>> classifier = MCHADClassifier(outlier_label="oddity", random_state=0)
-    >>> classifier.fit(X, species).classes_
-    array(['cat', 'dog'], dtype='<U6')
-    >>> classifier.predict([[0, 0], [4, 4]])
+    >>> classifier = MCHADClassifier(anomaly_label="oddity", random_state=0)
+    >>> classifier.fit(X, species).predict([[0, 0], [4, 4]])
     array(['cat', 'dog'], dtype='<U6')
     >>> classifier.detect([[0, 0], [4, 4], [8, 0]])
     array([ 1,  1, -1])
-
-    Where anomalies are one of two classes, scikit-learn's classifiers with another
-    threshold take this one, for example with that below which are 20 cases:
-
-    >>> from sklearn.frozen import FrozenEstimator
-    >>> from sklearn.model_selection import FixedThresholdClassifier
-    >>> kinds = np.array(["normal", "normal", "anomaly"])[y]
-    >>> classifier = MCHADClassifier(random_state=0).fit(X, kinds)
-    >>> decisions = classifier.decision_function(X)  # the higher, the more normal
-    >>> alarming = FixedThresholdClassifier(
-    ...     FrozenEstimator(classifier),
-    ...     threshold=np.partition(decisions, 20)[20],
-    ...     response_method="decision_function",
-    ... ).fit(X, kinds)
-    >>> int(np.sum(alarming.predict(X) == "anomaly"))
-    20
     """
 
     def __init__(
@@ -254,8 +198,8 @@ class MCHADClassifier(BaseGeneralizedClassifier):
         gamma=0.00512,
         radius=0.0,
         margin=2.0,
-        outlier_label=None,
-        outlier_ratio=1.0,
+        anomaly_label=None,
+        anomaly_ratio=1.0,
         reject=False,
         contamination="auto",
         false_alarm_rate=0.05,
@@ -274,32 +218,7 @@ class MCHADClassifier(BaseGeneralizedClassifier):
         verbose=0,
         random_state=None,
     ):
-        super().__init__(
-            alpha=alpha,
-            beta=beta,
-            gamma=gamma,
-            radius=radius,
-            margin=margin,
-            outlier_label=outlier_label,
-            outlier_ratio=outlier_ratio,
-            reject=reject,
-            contamination=contamination,
-            false_alarm_rate=false_alarm_rate,
-            calibration_fraction=calibration_fraction,
-            encoder=encoder,
-            n_components=n_components,
-            max_epochs=max_epochs,
-            batch_size=batch_size,
-            lr=lr,
-            weight_decay=weight_decay,
-            encoder_params=encoder_params,
-            net_params=net_params,
-            callbacks=callbacks,
-            device=device,
-            warm_start=warm_start,
-            verbose=verbose,
-            random_state=random_state,
-        )
+        store(locals())
 
     def _make_head(self, former):
         if former is not None:

@@ -1,6 +1,5 @@
 """Sub-clusters of normal data: a classifier of them knows what is normal."""
 
-import math
 from copy import deepcopy
 from functools import partial
 from numbers import Integral, Real
@@ -8,19 +7,22 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from sklearn.base import _fit_context
-from sklearn.preprocessing import FunctionTransformer
-from sklearn.utils import _safe_indexing, check_array, gen_batches, indexable
+from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from torch import nn
 
 from sk_hypersphere._methods.finch import FINCH
-from sk_hypersphere._training.random import clone_with_seeds
 from sk_hypersphere._training.rows import evenly_spaced
 from sk_hypersphere._training.schedules import classifier_schedule
 from sk_hypersphere.base._base import BaseHypersphereDetector, Plan
-from sk_hypersphere.base._clustering import find_groups, merge_tiny
-from sk_hypersphere.base._labels import as_labels, classes_and_codes
-from sk_hypersphere.base._spheres import cluster_means
+from sk_hypersphere.base._kinds import (
+    embed,
+    find_kinds,
+    given_kinds,
+    principal_components,
+)
+from sk_hypersphere.base._labels import as_labels
+from sk_hypersphere.base._parameters import store
 from sk_hypersphere.base._threshold import placing
 from sk_hypersphere.confidence import (
     MahalanobisDistance,
@@ -32,31 +34,27 @@ from sk_hypersphere.confidence import (
 )
 from sk_hypersphere.losses import CrossEntropyLoss
 from sk_hypersphere.modules._augmented import with_augment
-from sk_hypersphere.preprocessing import GlobalContrastNormalizer
 
-# Principal components that samples are clustered in, without an embedder.
-N_PRINCIPAL = 50
-
-# More are not found without labels, so that each has samples enough to be learned.
+# At most this many sub-clusters are found, so that each has enough samples to learn.
 MAX_CLUSTERS = 20
 
-# Of more training samples, so many place the threshold where none is held out.
+# At most this many training samples place the threshold where none is held out.
 MOST_PLACING = 10_000
 
-# Samples whose embeddings are scored at once, which the search for neighbours copies.
+# Embeddings that are scored at once, because the search for neighbours copies them.
 SCORED_AT_ONCE = 8192
 
-# Those that score embeddings; the others score logits.
-EMBEDDING_SCORERS = ("mahalanobis", "knn")
+# Rules that score embeddings; the others score logits.
+EMBEDDING_RULES = ("mahalanobis", "knn")
 
 
 class SubclusterDetector(BaseHypersphereDetector):
-    r"""Learn to tell kinds of normal samples apart; anomalies are like none of them.
+    r"""Learn to classify kinds of normal samples; anomalies are like none of them.
 
     A softmax classifier of an encoder :math:`f` and a linear layer learns which
     sub-cluster each training sample belongs to: one that is given to `fit`, or found by
-    a clusterer. What tells kinds of normal samples apart also tells anomalies from all
-    of them. By default, a sample scores
+    a clusterer. Features that separate kinds of normal samples also separate anomalies
+    from all of them. By default, a sample scores
 
     .. math::
 
@@ -87,10 +85,10 @@ class SubclusterDetector(BaseHypersphereDetector):
         Maps samples to rows in which they are clustered, for example an
         :class:`ISIFEmbedder`. A copy is fitted, unless it is frozen, and sees the `y`
         of `fit`, if any. It gets an array, float32 or uint8, and images as they are.
-        None takes the 50 first principal components; of images, after each is
-        flattened and its contrast normalized.
+        None takes the 50 first principal components; images are flattened and their
+        contrast is normalized before.
 
-    scorer : {"msp", "odin", "energy", "mahalanobis", "knn"}, default="knn"
+    score_rule : {"msp", "odin", "energy", "mahalanobis", "knn"}, default="knn"
         How the score follows from the logits :math:`a` or from the embedding; each is
         documented in :mod:`sk_hypersphere.confidence`:
 
@@ -102,8 +100,8 @@ class SubclusterDetector(BaseHypersphereDetector):
         - "knn": as above, with the neighbours that `n_neighbors`, `metric` and
           `max_candidates` say.
 
-        The first three are for sub-clusters that are kinds of samples: among parts of
-        one kind a classifier is never sure. Far from all samples it may be sure of
+        The first three are for sub-clusters that are kinds of samples: a classifier of
+        parts of one kind is never sure. Far from all samples it may be sure of
         anything.
 
     augment : callable, default=None
@@ -122,8 +120,8 @@ class SubclusterDetector(BaseHypersphereDetector):
         samples of a sub-cluster together in the embedding.
 
     temperature : float or "auto", default="auto"
-        What logits are divided by, above 0, for "msp", "odin" and "energy". "auto" is
-        1,000 for "odin" and 1 for the others.
+        Divisor of the logits, above 0, for "msp", "odin" and "energy". "auto" is 1,000
+        for "odin" and 1 for the others.
 
     epsilon : float or array-like of float, default=0.0014
         Step of "odin" in each input, in units of `X`: for pixels from 0 to 255 the
@@ -149,7 +147,7 @@ class SubclusterDetector(BaseHypersphereDetector):
     false_alarm_rate : float, default=0.05
         Fraction of new normal samples that `predict` is expected to call anomalies, in
         (0, 0.5], if `contamination` is "auto". It takes 1 / false_alarm_rate - 1
-        samples held out at least; a
+        held-out samples at least; a
         :class:`~sk_hypersphere.exceptions.CalibrationWarning` says so where they are
         fewer.
 
@@ -157,13 +155,13 @@ class SubclusterDetector(BaseHypersphereDetector):
         Share of the samples that is not trained on but places `offset_`, in (0, 1), if
         `contamination` is "auto". "auto" is a fifth, but 200 samples at least and 2,000
         at most; the 200 may be a third of all, or a half where `false_alarm_rate` needs
-        so many. Steps in front of it in a pipeline learn from them all the same.
+        so many. Earlier steps of a pipeline learn from all samples nevertheless.
         `warm_start` holds the same samples out again.
 
     encoder : nn.Module, class, callable or None, default=None
-        Maps a batch of samples to embeddings, (n_samples, n_components). A module is
-        copied, never trained itself; a class or callable is called as
-        ``encoder(input_shape, n_components, **encoder_params)``. None is
+        Network from a batch of samples to embeddings, (n_samples, n_components). A copy
+        of a module is trained, never the module itself; a class or callable is called
+        as ``encoder(input_shape, n_components, **encoder_params)``. None is
         :class:`~sk_hypersphere.modules.MLP` for rows and
         :class:`~sk_hypersphere.modules.ConvNet` for images.
 
@@ -198,15 +196,15 @@ class SubclusterDetector(BaseHypersphereDetector):
         Where to compute. "auto" is CUDA where there is one, else the CPU.
 
     warm_start : bool, default=False
-        If True, another `fit` goes on with the encoder of the last, and with its linear
-        layer if each sample is in the sub-cluster that it was in.
+        If True, another `fit` goes on with the encoder of the last. It goes on with its
+        linear layer too, if each sample is in the sub-cluster that it was in.
 
     verbose : int, default=0
-        1 shows one progress bar for the whole fit with the loss on it.
+        1 shows one progress bar for the whole fit, with the loss on it.
 
     random_state : int, RandomState instance or None, default=None
         Seeds embedder and clusterer where their own is None, weights, calibration
-        samples, order of samples and dropout, at fit. An int gives the same bits every
+        samples, order of samples and dropout at fit. An int gives the same bits every
         time, with the same number of torch threads: gradients may be summed in that
         many parts.
 
@@ -217,8 +215,7 @@ class SubclusterDetector(BaseHypersphereDetector):
         are found, samples held out join the nearest.
 
     clusters_ : ndarray of shape (n_clusters,)
-        What the sub-clusters were called, sorted: labels given, or numbers of the
-        clusterer.
+        Names of the sub-clusters, sorted: labels given, or numbers of the clusterer.
 
     cluster_sizes_ : ndarray of shape (n_clusters,)
         Number of samples of each that are trained on, after merging.
@@ -229,14 +226,14 @@ class SubclusterDetector(BaseHypersphereDetector):
     clusterer_ : clusterer
         The fitted copy, unless `cluster_labels` were given.
 
-    scorer_ : MahalanobisDistance or NeighborDistance
+    distance_ : MahalanobisDistance or NeighborDistance
         Fitted to the embedding of the training samples, for "mahalanobis" and "knn".
 
     offset_ : float
         Threshold: ``decision_function = score_samples - offset_``.
 
     calibration_indices_ : ndarray of shape (n_calibration_samples,)
-        Which of the samples given to `fit` were held out to place the threshold.
+        Indices of the samples given to `fit` that were held out to place the threshold.
 
     calibration_scores_ : ndarray of shape (n_calibration_samples,)
         Their scores, sorted.
@@ -252,7 +249,8 @@ class SubclusterDetector(BaseHypersphereDetector):
         "initial_embedding_variance" and "embedding_variance", before and after
         training, in squared units; "collapsed_components", the share of components
         whose variance fell to a millionth; "n_distinct_scores" of the samples that
-        place the threshold; "accuracy", the share of them whose sub-cluster is told.
+        place the threshold; "accuracy", the share of them whose sub-cluster is
+        recognized.
 
     input_shape_ : tuple of int
         Shape of one sample.
@@ -293,7 +291,7 @@ class SubclusterDetector(BaseHypersphereDetector):
             HasMethods("fit_transform"),
             None,
         ],
-        "scorer": [StrOptions({"msp", "odin", "energy", "mahalanobis", "knn"})],
+        "score_rule": [StrOptions({"msp", "odin", "energy", "mahalanobis", "knn"})],
         "augment": [callable, None],
         "min_cluster_size": [Interval(Integral, 1, None, closed="left")],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
@@ -307,12 +305,15 @@ class SubclusterDetector(BaseHypersphereDetector):
         "max_candidates": [Interval(Integral, 2, None, closed="left"), None],
     }
 
+    _renamed = {"scorer": "score_rule", "scorer_": "distance_"}
+    _formerly_positional = ("embedder", "score_rule")
+
     def __init__(
         self,
         clusterer=None,
-        embedder=None,
-        scorer="knn",
         *,
+        embedder=None,
+        score_rule="knn",
         augment=None,
         min_cluster_size=10,
         label_smoothing=0.1,
@@ -338,39 +339,11 @@ class SubclusterDetector(BaseHypersphereDetector):
         verbose=0,
         random_state=None,
     ):
-        super().__init__(
-            contamination=contamination,
-            false_alarm_rate=false_alarm_rate,
-            calibration_fraction=calibration_fraction,
-            encoder=encoder,
-            n_components=n_components,
-            max_epochs=max_epochs,
-            batch_size=batch_size,
-            lr=lr,
-            weight_decay=weight_decay,
-            encoder_params=encoder_params,
-            net_params=net_params,
-            callbacks=callbacks,
-            device=device,
-            warm_start=warm_start,
-            verbose=verbose,
-            random_state=random_state,
-        )
-        self.clusterer = clusterer
-        self.embedder = embedder
-        self.scorer = scorer
-        self.augment = augment
-        self.min_cluster_size = min_cluster_size
-        self.label_smoothing = label_smoothing
-        self.temperature = temperature
-        self.epsilon = epsilon
-        self.n_neighbors = n_neighbors
-        self.metric = metric
-        self.max_candidates = max_candidates
+        store(locals())
 
     @_fit_context(prefer_skip_nested_validation=False)  # of clusterer and embedder
     def fit(self, X, y=None, cluster_labels=None):
-        """Find sub-clusters, and learn to tell them apart.
+        """Find sub-clusters, and learn to classify them.
 
         Parameters
         ----------
@@ -382,8 +355,8 @@ class SubclusterDetector(BaseHypersphereDetector):
             Handed to `embedder`, for one that is supervised; else not used.
 
         cluster_labels : array-like of shape (n_samples,), default=None
-            Sub-cluster of each sample, of any type, if they are known. -1 is one like
-            any other, not noise. None leaves it to `clusterer` to find them.
+            Sub-cluster of each sample, of any type, if they are known. -1 is a
+            sub-cluster like any other, not noise. None lets `clusterer` find them.
 
         Returns
         -------
@@ -400,25 +373,6 @@ class SubclusterDetector(BaseHypersphereDetector):
         """
         return self._fit(X, y, cluster_labels=cluster_labels)
 
-    def fit_predict(self, X, y=None, cluster_labels=None):
-        """Find and learn sub-clusters, and say which training samples are anomalies.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or \
-                (n_samples, channels, height, width)
-            Training samples.
-
-        y, cluster_labels : array-like of shape (n_samples,), default=None
-            As in `fit`.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,), int
-            -1 for anomalies, +1 for the rest.
-        """
-        return self.fit(X, y, cluster_labels).predict(X)
-
     def _check_y(self, X, y, cluster_labels=None):
         if cluster_labels is not None:
             cluster_labels = as_labels(cluster_labels, "cluster_labels")
@@ -427,11 +381,27 @@ class SubclusterDetector(BaseHypersphereDetector):
                     "cluster_labels must hold a label for each of the "
                     f"{len(X)} samples, got {len(cluster_labels)}. Leave none out."
                 )
-        as_steps(self.epsilon, X.shape[1:])  # refused now, rather than after training
+        as_steps(self.epsilon, X.shape[1:])  # refuses a wrong epsilon before training
         return y, cluster_labels
 
     def _prepare(self, X, y, run):
-        return self._find_clusters(X, *y, run)
+        y, cluster_labels = y
+        vars(self).pop("embedder_", None)  # of an earlier fit without labels
+        vars(self).pop("clusterer_", None)
+        if cluster_labels is None:
+            clusterer, embedder = self.clusterer, self.embedder
+            if clusterer is None:
+                clusterer = FINCH(partition=0, max_clusters=MAX_CLUSTERS)
+            if embedder is None:
+                embedder = principal_components(X, len(X) - len(run.held_out))
+            points, self.embedder_ = embed(embedder, X, y, run)
+            found, self.clusterer_ = find_kinds(
+                clusterer, points, self.min_cluster_size, run
+            )
+        else:
+            found = given_kinds(cluster_labels, X, self.min_cluster_size, run)
+        self.clusters_, self.cluster_sizes_ = found.names, found.sizes
+        return found.labels
 
     def _plan(self, encoder, former, X, y, run):
         if former is not None and np.array_equal(y, self.labels_):
@@ -446,132 +416,44 @@ class SubclusterDetector(BaseHypersphereDetector):
             y=y,
         )
 
-    def _find_clusters(self, X, y, cluster_labels, run):
-        """The sub-cluster of each sample, (n,), in 0..k-1.
-
-        Samples that are held out have no part in it; they join a sub-cluster that is
-        there without them.
-        """
-        held_out = run.held_out
-        left = slice(None)
-        if len(held_out):
-            left = np.delete(np.arange(len(X)), held_out)
-        if cluster_labels is None:
-            points = self._embed(X, y, run)
-            clusterer = self.clusterer
-            if clusterer is None:
-                clusterer = FINCH(partition=0, max_clusters=MAX_CLUSTERS)
-            self.clusterer_, groups = find_groups(
-                clusterer, points[left], run.random_state
-            )
-            names = np.unique(groups[groups >= 0])
-            _, codes = cluster_means(points[left], groups)  # noise joins the nearest
-        else:
-            vars(self).pop("embedder_", None)  # of an earlier fit without labels
-            vars(self).pop("clusterer_", None)
-            points = X.reshape(len(X), -1)
-            names, given = classes_and_codes(cluster_labels, "cluster_labels")
-            present, codes = np.unique(given[left], return_inverse=True)
-            names = names[present]
-        labels = np.full(len(X), -1)
-        labels[left] = codes
-        kept, labels = merge_tiny(points, labels, self.min_cluster_size)
-        if len(kept) < 2:
-            self._refuse_single(cluster_labels)
-        self.clusters_ = names[kept]
-        self.cluster_sizes_ = np.bincount(labels[left])
-        if cluster_labels is not None:
-            cluster_of = np.full(given.max() + 1, -1)
-            cluster_of[given[left]] = labels[left]
-            labels = cluster_of[given]
-        if (labels < 0).any():  # they are held out, with all of their sub-cluster
-            _, labels = cluster_means(points, labels)  # and join the nearest
-        return labels
-
-    def _embed(self, X, y, run):
-        """Rows to cluster, (n, p); the embedder is fitted without those held out."""
-        embedder = self.embedder
-        if embedder is None:
-            if (X == X[:1]).all():
-                raise ValueError(
-                    "X must hold samples that differ, so that sub-clusters can be found"
-                    f", got n_samples={len(X)} that are all alike. Give more of them, "
-                    "or cluster_labels."
-                )
-            embedder = principal_components(X, len(X) - len(run.held_out))
-        embedder = clone_with_seeds(embedder, run.random_state)
-        if len(run.held_out) and hasattr(embedder, "transform"):
-            rest = np.delete(np.arange(len(X)), run.held_out)
-            _, y = indexable(X, y)
-            own_y = None if y is None else _safe_indexing(y, rest)
-            points = embedder.fit(X[rest], own_y).transform(X)
-        elif hasattr(embedder, "fit_transform"):
-            points = embedder.fit_transform(X, y)
-        else:
-            points = embedder.fit(X, y).transform(X)
-        self.embedder_ = embedder
-        points = check_array(
-            points, dtype=[np.float64, np.float32], input_name="what embedder returns"
-        )
-        if len(points) != len(X):
-            raise ValueError(
-                f"embedder must return a row for each of the {len(X)} samples, got "
-                f"{len(points)} from {embedder!r}. Leave out or add samples before fit."
-            )
-        return points
-
-    def _refuse_single(self, cluster_labels):
-        if cluster_labels is None:
-            raise ValueError(
-                "clusterer must find two sub-clusters at least, got a single one from "
-                f"{self.clusterer_!r}. Set its number of clusters, for example "
-                "clusterer=FINCH(n_clusters=10), give another embedder, or give "
-                "cluster_labels."
-            )
-        raise ValueError(
-            "cluster_labels must name two sub-clusters at least, got "
-            f"{cluster_labels.tolist()[0]!r} for all samples. Give labels that differ, "
-            "or none, to have sub-clusters found."
-        )
-
     def _keep(self, rows, held_out, plan):
-        self._fit_scorer(rows, held_out)
+        self._set_score_rule(rows, held_out)
         chosen = placing(held_out, evenly_spaced(len(rows), MOST_PLACING))
         X, labels = rows.X[chosen], rows.y[chosen]
-        told = self._outputs(X, partial(torch.argmax, dim=1))
+        recognized = self._outputs(X, partial(torch.argmax, dim=1))
         scores = self._scores(X)
-        self.diagnostics_["accuracy"] = float(np.mean(told == labels))
+        self.diagnostics_["accuracy"] = float(np.mean(recognized == labels))
         self.diagnostics_["n_distinct_scores"] = len(np.unique(scores))
         self._set_threshold(scores, held_out)
 
-    def _fit_scorer(self, rows, held_out):
-        """Decide how to score, until the next fit."""
-        self._scored_by = self.scorer
-        is_odin = self.scorer == "odin"
+    def _set_score_rule(self, rows, held_out):
+        """Fix the score rule, whose parameters may change before the next fit."""
+        self._scored_by = self.score_rule
+        is_odin = self.score_rule == "odin"
         self._scoring = {
             "temperature": self._auto("temperature", 1000.0 if is_odin else 1.0)
         }
         if is_odin:
             self._scoring["epsilon"] = deepcopy(self.epsilon)
-        vars(self).pop("scorer_", None)
-        if self.scorer == "knn":
-            self.scorer_ = self._fit_neighbors(rows, held_out)
-        elif self.scorer == "mahalanobis":
+        vars(self).pop("distance_", None)
+        if self.score_rule == "knn":
+            self.distance_ = self._fit_neighbors(rows, held_out)
+        elif self.score_rule == "mahalanobis":
             Z, labels = self._embeddings(rows.X), rows.y
             if len(held_out):
                 Z, labels = (
                     np.delete(values, held_out, axis=0) for values in (Z, labels)
                 )
-            self.scorer_ = MahalanobisDistance().fit(Z, labels)
+            self.distance_ = MahalanobisDistance().fit(Z, labels)
 
     def _fit_neighbors(self, rows, held_out):
         known = np.delete(np.arange(len(rows)), held_out)
-        if self.max_candidates is not None:  # others need not be embedded
+        if self.max_candidates is not None:  # only candidates have to be embedded
             known = known[evenly_spaced(len(known), self.max_candidates)]
-        scorer = NeighborDistance(
+        neighbors = NeighborDistance(
             self.n_neighbors, metric=self.metric, max_candidates=self.max_candidates
         )
-        return scorer.fit(self._embeddings(rows.X[known]))
+        return neighbors.fit(self._embeddings(rows.X[known]))
 
     def _logits(self, output):
         return output
@@ -580,34 +462,11 @@ class SubclusterDetector(BaseHypersphereDetector):
         return [self]
 
     def _scores(self, X):
-        if self._scored_by in EMBEDDING_SCORERS:
+        if self._scored_by in EMBEDDING_RULES:
             parts = gen_batches(len(X), SCORED_AT_ONCE)
-            score = self.scorer_.score_samples
+            score = self.distance_.score_samples
             return np.concatenate([score(self._embeddings(X[part])) for part in parts])
         if self._scored_by == "odin":
             return confidence_after_step([self], X, **self._scoring)
         function = msp if self._scored_by == "msp" else energy
         return self._outputs(X, partial(function, **self._scoring))
-
-
-def principal_components(X, n_fitted):
-    """An embedder for samples, (n, ...), of which it is fitted to so many."""
-    # Here, because importing them takes longer than all of this package.
-    from sklearn.decomposition import PCA
-    from sklearn.pipeline import make_pipeline
-
-    n_components = min(N_PRINCIPAL, n_fitted, math.prod(X.shape[1:]))
-    flatten = FunctionTransformer(contrasts).set_output(transform="default")
-    return make_pipeline(flatten, PCA(n_components))
-
-
-def as_rows(X):
-    """Samples of any shape as float32 rows, (n, p)."""
-    return X.reshape(len(X), -1).astype(np.float32, copy=False)
-
-
-def contrasts(X):
-    """Rows to find clusters in, (n, p): of images, the contrast does not matter."""
-    if X.ndim == 2:
-        return as_rows(X)
-    return GlobalContrastNormalizer(scale="l2").fit_transform(as_rows(X))

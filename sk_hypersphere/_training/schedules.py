@@ -78,7 +78,7 @@ def many_spheres_schedule():
     return Schedule(1, lr=1e-5)
 
 
-def few_anomalies_schedule(X, y, batch_size, outlier_ratio, max_epochs="auto"):
+def few_anomalies_schedule(X, y, batch_size, anomaly_ratio, max_epochs="auto"):
     """For samples of which some are example anomalies.
 
     Whole epochs may have more batches than are wanted. The learning rate is then lower
@@ -95,7 +95,7 @@ def few_anomalies_schedule(X, y, batch_size, outlier_ratio, max_epochs="auto"):
     batch_size : int
         Largest number of other samples in a batch.
 
-    outlier_ratio : float
+    anomaly_ratio : float
         Anomalies in a batch over other samples.
 
     max_epochs : int or "auto", default="auto"
@@ -108,9 +108,9 @@ def few_anomalies_schedule(X, y, batch_size, outlier_ratio, max_epochs="auto"):
     Examples
     --------
     >>> X, y = np.zeros((1290, 4)), np.repeat([0, -1], [1280, 10])
-    >>> few_anomalies_schedule(X, y, batch_size=128, outlier_ratio=1.0)
+    >>> few_anomalies_schedule(X, y, batch_size=128, anomaly_ratio=1.0)
     Schedule(max_epochs=5, lr=0.0005, lowers=False)
-    >>> few_anomalies_schedule(X, y, batch_size=8, outlier_ratio=1.0)
+    >>> few_anomalies_schedule(X, y, batch_size=8, anomaly_ratio=1.0)
     Schedule(max_epochs=1, lr=0.00015625, lowers=False)
     """
     kind = kind_of(X)
@@ -120,7 +120,7 @@ def few_anomalies_schedule(X, y, batch_size, outlier_ratio, max_epochs="auto"):
     n_anomalies = int(np.sum(y < 0))
     n_normal = len(y) - n_anomalies
     n_batches = ceil(n_normal / batch_size)
-    for_all = PASSES * n_anomalies / ceil(outlier_ratio * n_normal / n_batches)
+    for_all = PASSES * n_anomalies / ceil(anomaly_ratio * n_normal / n_batches)
     n_steps = max(STEPS_FOR_ANOMALIES[kind], min(for_all, MOST_EPOCHS * n_batches))
     n_epochs = ceil(n_steps / n_batches)
     return Schedule(n_epochs, lr * (n_steps / (n_epochs * n_batches)), lowers)

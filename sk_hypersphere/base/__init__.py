@@ -1,6 +1,7 @@
 """The base classes of all estimators, and all that a method of your own supplies.
 
-It may import `_training`, `losses`, `modules` and `exceptions`; it knows no estimator.
+It may import `_training`, `losses`, `modules`, `preprocessing` and `exceptions`; it
+knows no estimator.
 """
 
 from sk_hypersphere._training.net import Run
@@ -15,6 +16,7 @@ from sk_hypersphere.base._classifier import (
     BaseGeneralizedClassifier,
     BaseHypersphereClassifier,
 )
+from sk_hypersphere.base._parameters import store
 from sk_hypersphere.base._semi_supervised import (
     BaseExampleDetector,
     BaseSemiSupervisedDetector,
@@ -31,4 +33,5 @@ __all__ = [
     "Plan",
     "Run",
     "Schedule",
+    "store",
 ]

@@ -1,8 +1,9 @@
-"""What all estimators share: validate, seed, train, embed, score, threshold.
+"""The steps that all estimators share: validate, seed, train, embed, score, decide.
 
-An estimator says what is trained in one hook, :meth:`BaseHypersphere._plan`, keeps what
-it learned in another, :meth:`BaseHypersphere._keep`, and one that scores says how
-abnormal the output of its module is in a third, :meth:`BaseHypersphereScorer._score`.
+An estimator supplies its module and its loss in one hook,
+:meth:`BaseHypersphere._plan`, and one that scores turns the output of its module into
+scores in another, :meth:`BaseHypersphereScorer._score`. The docstring of
+``sk_hypersphere.base`` names all hooks.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     OutlierMixin,
     TransformerMixin,
+    _fit_context,
 )
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -52,23 +54,50 @@ from sk_hypersphere._training.random import TorchStream, make_seed
 from sk_hypersphere._training.rows import Rows
 from sk_hypersphere._training.samplers import shuffled
 from sk_hypersphere._training.schedules import Schedule
-from sk_hypersphere.base._parameters import ParameterDicts
-from sk_hypersphere.base._threshold import Thresholded
+from sk_hypersphere.base._parameters import ParameterDicts, Renamed
+from sk_hypersphere.base._threshold import Thresholded, placing
 from sk_hypersphere.modules import MLP, ConvNet
 
 
 class Plan(NamedTuple):
-    """What an estimator trains, and how.
+    """The module and the loss that an estimator trains, and how.
 
-    `module` is all that is trained, scored and gone on with under `warm_start`: a
-    :class:`~sk_hypersphere.modules.Hypersphere` or another module with an `encoder` and
-    a method `embed`; `loss` is called as ``loss(module(X), y)``; `schedule` is for
-    parameters that are "auto"; `y` are integer labels, (n,), None for 0; `callbacks`
-    are skorch's; `sampler` gives the batches of an epoch, `valid_sampler` those of
-    samples held out by a split, and `transform` changes the samples of a batch;
-    `learns` is False where there is nothing to learn, for 0 epochs; `moves_encoder` is
-    True where the encoder has to bring samples to centers that do not follow them, and
-    so must have something to train.
+    Parameters
+    ----------
+    module : nn.Module
+        It is trained and scored, and the next fit goes on with it under `warm_start`:
+        a :class:`~sk_hypersphere.modules.Hypersphere`, or another module with an
+        `encoder` and a method ``embed(x)`` that gives the embedding, (m, p).
+
+    loss : nn.Module
+        Called as ``loss(module(X), y)`` for every batch; returns a scalar.
+
+    schedule : Schedule
+        Epochs and learning rate for parameters that are "auto".
+
+    y : ndarray of shape (n,), default=None
+        Integer label of each sample, as the loss takes them; None is 0 for all.
+
+    callbacks : sequence of skorch callbacks, default=()
+        Called in training, before those of the user.
+
+    sampler : callable, default=shuffled
+        ``sampler(y, batch_size, random_state)`` yields the indices of each batch of an
+        epoch.
+
+    transform : callable, default=None
+        ``transform(X, y)`` changes the samples of a training batch.
+
+    valid_sampler : callable, default=None
+        Like `sampler`, for the samples that `train_split` of the net holds out; None
+        takes them in order.
+
+    learns : bool, default=True
+        False where there is nothing to learn: training takes 0 epochs.
+
+    moves_encoder : bool, default=False
+        True where centers do not follow the samples, so that an encoder with nothing to
+        train is refused.
     """
 
     module: nn.Module
@@ -87,9 +116,9 @@ class Training(NamedTuple):
     """A fit whose net is ready to be trained, and what is needed afterwards.
 
     `rows` are all samples with the labels of the plan, on the device of training;
-    `held_out` are the indices of those that are not trained on; `stream` takes the
-    place of torch's; `initial_variance` is that of each component of the embedding,
-    (p,).
+    `held_out` are the indices of the samples that are not trained on; `stream` replaces
+    torch's random stream; `initial_variance` is the variance of each component of the
+    embedding before training, (p,).
     """
 
     net: HypersphereNet
@@ -111,8 +140,20 @@ def n_trained_parameters(module, n_epochs):
     return sum(trained) if n_epochs else 0
 
 
+def not_written(estimator, hook, task):
+    """The error of a hook that an estimator has to define, and has not."""
+    return NotImplementedError(
+        f"{type(estimator).__name__} must define {hook}, which {task}, got no such "
+        "method. The docstring of sk_hypersphere.base says what it gets and returns."
+    )
+
+
 class BaseHypersphere(
-    ParameterDicts, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    Renamed,
+    ParameterDicts,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
 ):
     """An encoder with a head, trained in one net; the embedding is :meth:`transform`.
 
@@ -141,53 +182,47 @@ class BaseHypersphere(
         "random_state": ["random_state"],
     }
 
-    # What encodes images if `encoder` is None.
+    # The class of the encoder of images if `encoder` is None.
     _image_encoder = ConvNet
 
-    def __init__(
-        self,
-        *,
-        encoder,
-        n_components,
-        max_epochs,
-        batch_size,
-        lr,
-        weight_decay,
-        encoder_params,
-        net_params,
-        callbacks,
-        device,
-        warm_start,
-        verbose,
-        random_state,
-    ):
-        self.encoder = encoder
-        self.n_components = n_components
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.weight_decay = weight_decay
-        self.encoder_params = encoder_params
-        self.net_params = net_params
-        self.callbacks = callbacks
-        self.device = device
-        self.warm_start = warm_start
-        self.verbose = verbose
-        self.random_state = random_state
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Learn the encoder.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or \
+                (n_samples, channels, height, width)
+            Training samples: float, or uint8, which is cast to float batch by batch.
+
+        y : array-like of shape (n_samples,), default=None
+            Labels; estimators that learn without labels ignore them.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        NonFiniteLossError
+            If the loss becomes infinite or NaN.
+        """
+        return self._fit(X, y)
 
     def _check_y(self, X, y):
-        """What `fit` was given beside `X`, checked before anything is built.
+        """Check the labels that `fit` was given, before anything is built.
 
         An estimator may set attributes here that its other hooks need.
         """
         return y
 
     def _hold_out(self, X, y, random_state):
-        """Indices of samples that have no part in what is learned; none by default."""
+        """Indices of samples that nothing is learned from; none by default."""
         return np.empty(0, dtype=np.intp)
 
     def _prepare(self, X, y, run):
-        """What :meth:`_plan` is given as `y`, where other estimators find it.
+        """The `y` of :meth:`_plan`, where other estimators are fitted to find it.
 
         They are fitted before torch's stream is taken, since they may fit networks too,
         in threads of their own.
@@ -195,7 +230,7 @@ class BaseHypersphere(
         return y
 
     def _plan(self, encoder, former, X, y, run):
-        """Say what is trained. To be written by the estimator.
+        """Name the module and the loss that are trained; every estimator defines it.
 
         Parameters
         ----------
@@ -210,7 +245,7 @@ class BaseHypersphere(
             Training data, float32 or uint8.
 
         y : object
-            What :meth:`_prepare` returned.
+            The result of :meth:`_prepare`.
 
         run : Run
             Random state, device and progress bar of this fit, and the samples that are
@@ -220,7 +255,7 @@ class BaseHypersphere(
         -------
         Plan
         """
-        raise NotImplementedError
+        raise not_written(self, "_plan", "names the module and the loss to be trained")
 
     def _keep(self, rows, held_out, plan):
         """Set fitted attributes from ``self.net_``; by default there are none.
@@ -234,7 +269,7 @@ class BaseHypersphere(
             Indices of the samples that were not trained on.
 
         plan : Plan
-            What was trained.
+            The module and the loss that were trained.
         """
 
     def _fit(self, X, y=None, **labels):
@@ -247,14 +282,14 @@ class BaseHypersphere(
         return self
 
     def _check(self, X, y=None, **labels):
-        """What `fit` was given, as the other steps of a fit take it."""
+        """Samples and labels, checked, as the other steps of a fit take them."""
         X = self._validate(X, reset=True)
         check_image_axes(X, self._encoder_maker(X))
         labels = {name: as_array(given) for name, given in labels.items()}
         return X, self._check_y(X, as_array(y), **labels)
 
     def _begin(self, X, y, bar):
-        """All of a fit that comes before its net is trained, given what is checked.
+        """All of a fit that comes before its net is trained, for checked samples.
 
         Returns
         -------
@@ -340,7 +375,7 @@ class BaseHypersphere(
         return self._auto("n_components", getattr(make, "default_n_components", 32))
 
     def _encoder_maker(self, X):
-        """A ready module, or what makes one for samples."""
+        """A module that is ready, or a class or callable that makes one."""
         if self.encoder is not None:
             return self.encoder
         return MLP if X.ndim == 2 else self._image_encoder
@@ -357,7 +392,7 @@ class BaseHypersphere(
             encoder = deepcopy(self.encoder)
             for layer in encoder.modules():
                 if getattr(layer, "inplace", False):
-                    layer.inplace = False  # it would write into the caller's array
+                    layer.inplace = False  # or it writes into the caller's array
             return encoder
         make = self._encoder_maker(X)
         return make(tuple(X.shape[1:]), self._embedding_size(make), **params)
@@ -373,7 +408,7 @@ class BaseHypersphere(
         )
         check_not_empty(X)
         if reset:
-            check_finite(X)  # later, `inference_batches` looks
+            check_finite(X)  # later, `inference_batches` checks each batch
             self.input_shape_ = X.shape[1:]
         elif X.shape[1:] != self.input_shape_:
             raise ValueError(
@@ -386,7 +421,8 @@ class BaseHypersphere(
         """The fitted module, in evaluation mode on the device of this machine."""
         device = resolve_device(self.device, fall_back=True)
         module = self.net_.module_
-        # Looking is quicker than moving, which tells in the scores of a few rows.
+        # Checking the device is cheaper than calling .to(), which matters when few rows
+        # are scored.
         tensors = chain(module.parameters(), module.buffers())
         if next((tensor.device for tensor in tensors), device) != device:
             with torch.inference_mode(False):  # or weights would have no gradient
@@ -437,32 +473,28 @@ class BaseHypersphereScorer(Thresholded, BaseHypersphere):
         **Thresholded._parameter_constraints,
     }
 
-    def __init__(
-        self, *, contamination, false_alarm_rate, calibration_fraction, **params
-    ):
-        super().__init__(**params)
-        self.contamination = contamination
-        self.false_alarm_rate = false_alarm_rate
-        self.calibration_fraction = calibration_fraction
-
     def _score(self, output):
         """Scores of shape (m,), the lower the more abnormal, from the module's output.
 
-        The output is float64, for squared distances of shape (m, k). To be written by
-        the estimator.
+        The output is float64, for squared distances of shape (m, k).
         """
-        raise NotImplementedError
+        raise not_written(self, "_score", "gives scores for the output of its module")
+
+    def _keep(self, rows, held_out, plan):
+        chosen = placing(held_out, np.arange(len(rows)))
+        self._set_threshold(self._scores(rows.X[chosen]), held_out)
 
     def _known(self, X, y):
-        """Which samples may place the threshold; see `ThresholdRule.draw`.
+        """Classes of the samples, (n,): 0 for normal, below 0 for anomalies.
 
-        `y` is what :meth:`_check_y` returned.
+        Samples of classes below 0 are never held out to place the threshold. `y` is the
+        result of :meth:`_check_y`.
         """
         return np.zeros(len(X), dtype=int)
 
     def _hold_out(self, X, y, random_state):
-        # Under `warm_start` they are the same ones in each fit of the same labels: none
-        # may train on what the next one takes for new.
+        # Under `warm_start` every fit to the same labels holds out the same samples: no
+        # fit may train on samples that the next one takes for new.
         stream = np.random.RandomState(0) if self.warm_start else random_state
         return self._threshold_rule().draw(self._known(X, y), stream)
 
@@ -505,6 +537,28 @@ class BaseHypersphereScorer(Thresholded, BaseHypersphere):
 
 class BaseHypersphereDetector(OutlierMixin, BaseHypersphereScorer):
     """A detector: scores, a threshold, and +1 or -1."""
+
+    def fit_predict(self, X, y=None, **fit_params):
+        """Learn the encoder, and say which training samples are anomalies.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or \
+                (n_samples, channels, height, width)
+            Training samples.
+
+        y : array-like of shape (n_samples,), default=None
+            Labels, as in `fit`.
+
+        **fit_params : dict
+            Further arguments of `fit`, such as `cluster_labels`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int
+            -1 for anomalies, +1 for the rest.
+        """
+        return self.fit(X, y, **fit_params).predict(X)
 
     def decision_function(self, X):
         """Score samples relative to the threshold: below 0 for anomalies.

@@ -1,4 +1,4 @@
-"""What the classifiers share: labels, probabilities, rejection, example anomalies."""
+"""The parts that classifiers share: labels, probabilities, rejection, anomalies."""
 
 from functools import partial
 from numbers import Real
@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from sk_hypersphere._training.samplers import shuffled, with_outliers
 from sk_hypersphere._training.schedules import centers_schedule
-from sk_hypersphere.base._base import BaseHypersphereScorer, Plan
+from sk_hypersphere.base._base import BaseHypersphereScorer, Plan, not_written
 from sk_hypersphere.base._labels import (
     accuracy,
     as_labels,
@@ -26,14 +26,15 @@ from sk_hypersphere.base._threshold import placing
 from sk_hypersphere.modules import Hypersphere
 
 # Example anomalies in the labels of a plan; classes are 0..n_classes-1.
-OUTLIER = -1
+ANOMALY = -1
 
-# Of learned centers from the origin, near which an untrained encoder has all samples:
-# as far as margins reach by default. Nearer, samples of known classes pass by their
-# center in the first epochs, and novelties, which stay behind, are the closer ones.
+# Distance of learned centers from the origin at the start, which is also the default
+# margin. An untrained encoder has all samples near the origin. From closer centers,
+# samples of known classes would overshoot in the first epochs, and novelties, which
+# stay behind, would end up closer to the centers.
 START_DISTANCE = 2.0
 
-# Of spheres and of margins: squares of larger ones would overflow.
+# Radii and margins are at most this large, or their squares would overflow.
 LARGEST_RADIUS = 1e15
 
 
@@ -51,35 +52,30 @@ def initial_centers(n_classes, n_components):
 class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
     """A classifier with a center for each class, scores and a threshold.
 
-    What is trained is said in two hooks, :meth:`_make_head` and :meth:`_make_loss`; a
-    third, :meth:`_sampler`, says in which batches.
+    A classifier defines two hooks, :meth:`_make_head` and :meth:`_make_loss`; it may
+    define a third, :meth:`_sampler`, for the batches.
     """
+
+    _renamed = {"outlier_label": "anomaly_label"}
 
     _parameter_constraints: dict = {
         **BaseHypersphereScorer._parameter_constraints,
         "alpha": [Interval(Real, 0, None, closed="left")],
         "beta": [Interval(Real, 0, None, closed="left")],
-        "outlier_label": [Interval(Real, None, None, closed="neither"), str, None],
+        "anomaly_label": [Interval(Real, None, None, closed="neither"), str, None],
         "reject": ["boolean"],
     }
 
-    def __init__(self, *, alpha, beta, outlier_label, reject, **params):
-        super().__init__(**params)
-        self.alpha = alpha
-        self.beta = beta
-        self.outlier_label = outlier_label
-        self.reject = reject
-
     def _make_head(self, former):
-        """The head upon the encoder, given that of the last fit or None."""
-        raise NotImplementedError
+        """The head upon the encoder, given the head of the last fit or None."""
+        raise not_written(self, "_make_head", "gives the centers upon the encoder")
 
     def _make_loss(self, y):
-        """What is minimized, given all labels: a function of the output and labels."""
-        raise NotImplementedError
+        """The loss, a function of the output and labels, given all labels (n,)."""
+        raise not_written(self, "_make_loss", "gives the loss that is minimized")
 
     def _sampler(self):
-        """How the batches of an epoch are drawn; see `BatchIterator`."""
+        """The sampler of the batches of an epoch; see `Plan`."""
         return shuffled
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -93,7 +89,7 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
             Training samples: float, or uint8, which is cast to float batch by batch.
 
         y : array-like of shape (n_samples,)
-            Their classes, of any type, or `outlier_label`.
+            Their classes, of any type, or `anomaly_label`.
 
         Returns
         -------
@@ -116,18 +112,18 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
             )
         y = as_labels(y)
         check_consistent_length(X, y)
-        if self.reject and self.outlier_label is None:
+        if self.reject and self.anomaly_label is None:
             raise ValueError(
-                "outlier_label must be set if reject=True, as what predict returns for "
-                "anomalies, got None. Set outlier_label=-1, or another label."
+                "anomaly_label must be set if reject=True, because predict returns it "
+                "for anomalies, got None. Set anomaly_label=-1, or another label."
             )
-        is_outlier = is_label(y, self.outlier_label)
-        if is_outlier.all():
+        is_anomaly = is_label(y, self.anomaly_label)
+        if is_anomaly.all():
             raise ValueError(
                 f"y must hold at least one class, got {len(y)} times "
-                f"outlier_label={self.outlier_label!r}. Add samples of known classes."
+                f"anomaly_label={self.anomaly_label!r}. Add samples of known classes."
             )
-        classes, codes = classes_and_codes(y[~is_outlier])
+        classes, codes = classes_and_codes(y[~is_anomaly])
         goes_on = self.warm_start and hasattr(self, "net_")
         if goes_on and not np.array_equal(classes, self.classes_):
             raise ValueError(
@@ -135,15 +131,15 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
                 f"{self.classes_}, got {classes}. Set warm_start=False."
             )
         self.classes_ = classes
-        labels = np.full(len(y), OUTLIER)
-        labels[~is_outlier] = codes
+        labels = np.full(len(y), ANOMALY)
+        labels[~is_anomaly] = codes
         return labels
 
     def _known(self, X, y):
         return y
 
     def _plan(self, encoder, former, X, y, run):
-        n_trained = np.sum(y != OUTLIER) - len(run.held_out)
+        n_trained = np.sum(y != ANOMALY) - len(run.held_out)
         return Plan(
             module=Hypersphere(
                 encoder, self._make_head(None if former is None else former.head)
@@ -156,30 +152,30 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
 
     def _keep(self, rows, held_out, plan):
         self.centers_ = self.net_.module_.head.centers.numpy(force=True).copy()
-        scores = self._scores(rows.X)[placing(held_out, rows.y != OUTLIER)]
+        scores = self._scores(rows.X)[placing(held_out, rows.y != ANOMALY)]
         self._set_threshold(scores, held_out)
-        # They hold until the next fit.
-        self._rejects_as = self.outlier_label if self.reject else None
-        self._uncounted_label = None if self.reject else self.outlier_label
+        # Later changes of parameters have no effect before the next fit.
+        self._rejects_as = self.anomaly_label if self.reject else None
+        self._uncounted_label = None if self.reject else self.anomaly_label
 
     def _score(self, output):
         sq_radii = self.net_.module_.head.sq_radii
         return (sq_radii - self._distances_in(output)).amax(dim=1)  # (m, k) -> (m,)
 
     def _distances_in(self, output):
-        """The squared distances, (m, k), without what a head has beside them."""
+        """The squared distances, (m, k), without other outputs of the head."""
         return output[:, : len(self.classes_)]
 
     def _logits(self, output):
-        """What probabilities are the softmax of, as in the loss, (m, k)."""
+        """Logits, whose softmax are the probabilities, as in the loss, (m, k)."""
         return -self._distances_in(output)
 
     def _logit_members(self):
-        """Those whose mean logits count in :mod:`sk_hypersphere.confidence`."""
+        """Members whose mean logits :mod:`sk_hypersphere.confidence` scores."""
         return [self]
 
     def _of_samples(self, X, function):
-        """A function of the output for samples, (n, k)."""
+        """Apply a function to the output for samples, (n, k)."""
         check_is_fitted(self)
         return self._outputs(self._validate(X, reset=False), function)
 
@@ -195,7 +191,7 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
         Returns
         -------
         y : ndarray of shape (n_samples,)
-            The class whose center is nearest; if `reject` at `fit`, `outlier_label` for
+            The class whose center is nearest; if `reject` at `fit`, `anomaly_label` for
             samples that score below `offset_`.
         """
         sq_distances = self._of_samples(X, self._distances_in)
@@ -238,6 +234,28 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
             :math:`-d_k^2` for the distances :math:`d_k` to the centers; in
             CACClassifier, :math:`d_k` are not squared. Of two classes,
             :math:`d_0^2 - d_1^2`, above 0 for ``classes_[1]``.
+
+        Examples
+        --------
+        Where anomalies are one of two classes, scikit-learn's classifiers with another
+        threshold take this one, for example with a threshold for 20 cases:
+
+        >>> import numpy as np
+        >>> from sklearn.datasets import make_blobs
+        >>> from sklearn.frozen import FrozenEstimator
+        >>> from sklearn.model_selection import FixedThresholdClassifier
+        >>> from sk_hypersphere import MCHADClassifier
+        >>> X, y = make_blobs(300, centers=[[0, 0], [4, 4], [8, 0]], random_state=0)
+        >>> kinds = np.array(["normal", "normal", "anomaly"])[y]
+        >>> classifier = MCHADClassifier(random_state=0).fit(X, kinds)
+        >>> decisions = classifier.decision_function(X)  # the higher, the more normal
+        >>> alarming = FixedThresholdClassifier(
+        ...     FrozenEstimator(classifier),
+        ...     threshold=np.partition(decisions, 20)[20],
+        ...     response_method="decision_function",
+        ... ).fit(X, kinds)
+        >>> int(np.sum(alarming.predict(X) == "anomaly"))
+        20
         """
         logits = self._of_samples(X, self._logits)
         if len(self.classes_) == 2:
@@ -270,8 +288,8 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
             Samples.
 
         y : array-like of shape (n_samples,)
-            Their classes. Samples labelled `outlier_label` do not count, unless
-            `reject`: then the right answer for them is that label.
+            Their classes. Samples labelled `anomaly_label` do not count, unless
+            `reject`: then this label is the correct answer for them.
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples.
@@ -284,7 +302,7 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
         return accuracy(
             y,
             self.predict(X),
-            outlier_label=self._uncounted_label,
+            anomaly_label=self._uncounted_label,
             sample_weight=sample_weight,
         )
 
@@ -292,31 +310,26 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
 class BaseGeneralizedClassifier(BaseHypersphereClassifier):
     """A classifier whose loss has a term for example anomalies."""
 
+    _renamed = {"outlier_label": "anomaly_label", "outlier_ratio": "anomaly_ratio"}
+
     _parameter_constraints: dict = {
         **BaseHypersphereClassifier._parameter_constraints,
         "gamma": [Interval(Real, 0, None, closed="left")],
         "radius": [Interval(Real, 0, None, closed="left"), "array-like"],
         "margin": [Interval(Real, 0, None, closed="left"), "array-like"],
-        "outlier_ratio": [Interval(Real, 0, None, closed="neither")],
+        "anomaly_ratio": [Interval(Real, 0, None, closed="neither")],
     }
 
-    def __init__(self, *, gamma, radius, margin, outlier_ratio, **params):
-        super().__init__(**params)
-        self.gamma = gamma
-        self.radius = radius
-        self.margin = margin
-        self.outlier_ratio = outlier_ratio
-
     def _sampler(self):
-        return partial(with_outliers, ratio=self.outlier_ratio)
+        return partial(with_outliers, ratio=self.anomaly_ratio)
 
     def _loss_params(self, y):
         """Weights, radii and margins, as the losses take them."""
-        has_outliers = (y == OUTLIER).any()
+        has_anomalies = (y == ANOMALY).any()
         return {
             "alpha": self.alpha,
             "beta": self.beta,
-            "gamma": self.gamma if has_outliers else None,  # computes nothing then
+            "gamma": self.gamma if has_anomalies else None,  # computes nothing then
             "radius": self._per_class("radius"),
             "margin": self._per_class("margin"),
         }

@@ -1,10 +1,14 @@
 """Groups that a clusterer finds, for spheres or as labels to learn."""
 
 import numpy as np
+import torch
 from sklearn.metrics import pairwise_distances_argmin
 
+from sk_hypersphere._training.checks import has_parameters_to_train
+from sk_hypersphere._training.inference import map_batches
 from sk_hypersphere._training.random import clone_with_seeds
-from sk_hypersphere.base._spheres import cluster_means
+from sk_hypersphere._training.rows import moved_to_front
+from sk_hypersphere.base._spheres import away_from_zero, cluster_means
 
 
 def find_groups(clusterer, points, random_state):
@@ -44,6 +48,50 @@ def find_groups(clusterer, points, random_state):
             f"from {clusterer!r}. Loosen its parameters, or leave clusterer=None."
         )
     return clusterer, groups
+
+
+def cluster_centers(encoder, X, groups, clusterer, run, epsilon):
+    """Centers at the mean embeddings of clusters, and the cluster of each sample.
+
+    Samples that are held out do not count in the means; they join the nearest center.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+
+    X : array of shape (n, ...)
+
+    groups : ndarray of shape (n,) of int or None
+        The cluster of each sample, if known; None leaves it to the clusterer.
+
+    clusterer : clusterer
+        See `find_groups`.
+
+    run : Run
+        Random state and device of this fit, and the samples that are held out.
+
+    epsilon : float
+        Least magnitude of coordinates, if training could move samples to 0.
+
+    Returns
+    -------
+    (Tensor of shape (k, p), float32; ndarray of shape (n,))
+    """
+    left = np.delete(np.arange(len(X)), run.held_out)
+    embeddings = map_batches(encoder.eval(), X, run.device)
+    of_held_out = embeddings[run.held_out]
+    embeddings = moved_to_front(embeddings, left)
+    if groups is None:
+        _, groups = find_groups(clusterer, embeddings, run.random_state)
+    else:
+        groups = groups[left]
+    labels = np.empty(len(X), dtype=np.int64)
+    centers, labels[left] = cluster_means(embeddings, groups)
+    if len(of_held_out):
+        labels[run.held_out] = pairwise_distances_argmin(of_held_out, centers)
+    if has_parameters_to_train(encoder):
+        centers = away_from_zero(centers, epsilon)
+    return torch.from_numpy(centers.astype(np.float32)), labels
 
 
 def merge_tiny(points, labels, least):

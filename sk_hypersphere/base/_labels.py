@@ -80,7 +80,7 @@ def classes_and_codes(y, name="y"):
     return np.unique(y, return_inverse=True)
 
 
-def is_label(y, label, name="outlier_label"):
+def is_label(y, label, name="anomaly_label"):
     """Which of some labels are a certain one.
 
     Parameters
@@ -91,7 +91,7 @@ def is_label(y, label, name="outlier_label"):
     label : int, float, str or None
         The one that is looked for; None is none of them.
 
-    name : str, default="outlier_label"
+    name : str, default="anomaly_label"
         The parameter that says which, for messages.
 
     Returns
@@ -143,17 +143,17 @@ def replace_where(mask, y, label):
     return replaced
 
 
-def accuracy(y, predicted, *, outlier_label=None, sample_weight=None):
+def accuracy(y, predicted, *, anomaly_label=None, sample_weight=None):
     """Share of the samples whose label is predicted.
 
     Parameters
     ----------
     y : array-like of shape (n,)
-        Labels. Samples labelled `outlier_label` do not count.
+        Labels. Samples labelled `anomaly_label` do not count.
 
     predicted : ndarray of shape (n,)
 
-    outlier_label : int, float, str or None, default=None
+    anomaly_label : int, float, str or None, default=None
 
     sample_weight : array-like of shape (n,), default=None
         Weights of the samples.
@@ -169,11 +169,11 @@ def accuracy(y, predicted, *, outlier_label=None, sample_weight=None):
     """
     y = as_labels(y)
     check_consistent_length(predicted, y, sample_weight)
-    counts = ~is_label(y, outlier_label)
+    counts = ~is_label(y, anomaly_label)
     if not counts.any():
         raise ValueError(
             f"y must hold at least one class, got {len(y)} times "
-            f"outlier_label={outlier_label!r}, which does not count. Set "
+            f"anomaly_label={anomaly_label!r}, which does not count. Set "
             "reject=True, or use sk_hypersphere.metrics."
         )
     if sample_weight is not None:
@@ -270,7 +270,7 @@ def known_labels(estimator, X, y, groups=None):
     Parameters
     ----------
     estimator : estimator
-        Its parameters `anomaly_label` and `outlier_label` say what it reads.
+        Its parameter `anomaly_label` says how it reads labels.
 
     X : array of shape (n, ...)
 
@@ -289,14 +289,14 @@ def known_labels(estimator, X, y, groups=None):
         check_consistent_length(X, groups)
         return classes_and_codes(as_labels(groups, "cluster_labels"))[1]
     params = estimator.get_params(deep=False)
-    if y is not None and "anomaly_label" in params:
-        return np.minimum(binary_labels(y, params["anomaly_label"]), 0)
     if y is not None and is_classifier(estimator):
         y = as_labels(y)
-        is_outlier = is_label(y, params.get("outlier_label"))
+        is_anomaly = is_label(y, params.get("anomaly_label"))
         known = np.full(len(y), -1)
-        known[~is_outlier] = classes_and_codes(y[~is_outlier])[1]
+        known[~is_anomaly] = classes_and_codes(y[~is_anomaly])[1]
         return known
+    if y is not None and "anomaly_label" in params:
+        return np.minimum(binary_labels(y, params["anomaly_label"]), 0)
     return np.zeros(len(X), dtype=int)
 
 

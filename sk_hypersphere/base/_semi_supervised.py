@@ -1,4 +1,4 @@
-"""What the detectors share that may be shown a few anomalies."""
+"""The parts shared by detectors that learn from a few anomalies."""
 
 from functools import partial
 from numbers import Real
@@ -18,8 +18,8 @@ from sk_hypersphere.base._threshold import WITH_BOUNDARY, placing
 class BaseExampleDetector(BaseHypersphereDetector):
     """A detector that reads example anomalies from labels.
 
-    Labels of its plan are -1 for example anomalies, 0 and +1 for other rows. Only the
-    scores of the latter place the threshold.
+    Labels of its plan are -1 for example anomalies, 0 and +1 for other rows. Only
+    scores of the other rows place the threshold.
     """
 
     _parameter_constraints: dict = {
@@ -27,10 +27,6 @@ class BaseExampleDetector(BaseHypersphereDetector):
         "anomaly_label": [Interval(Real, None, None, closed="neither"), str, None],
         "contamination": WITH_BOUNDARY,
     }
-
-    def __init__(self, *, anomaly_label, **params):
-        super().__init__(**params)
-        self.anomaly_label = anomaly_label
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
@@ -62,25 +58,6 @@ class BaseExampleDetector(BaseHypersphereDetector):
         """
         return self._fit(X, y)
 
-    def fit_predict(self, X, y=None):
-        """Learn the encoder, and say which training samples are anomalies.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or \
-                (n_samples, channels, height, width)
-            Training samples.
-
-        y : array-like of shape (n_samples,), default=None
-            Labels, as in `fit`.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,), int
-            -1 for anomalies, +1 for the rest.
-        """
-        return self.fit(X, y).predict(X)
-
     def _check_y(self, X, y):
         if y is None:
             return np.zeros(len(X), dtype=np.int64)
@@ -101,19 +78,16 @@ class BaseExampleDetector(BaseHypersphereDetector):
 class BaseSemiSupervisedDetector(BaseExampleDetector):
     """A detector that learns from labels where there are some."""
 
+    _renamed = {"outlier_ratio": "anomaly_ratio"}
+
     _parameter_constraints: dict = {
         **BaseExampleDetector._parameter_constraints,
-        "outlier_ratio": [Interval(Real, 0, None, closed="neither")],
+        "anomaly_ratio": [Interval(Real, 0, None, closed="neither")],
         "mix_anomalies": ["boolean", StrOptions({"auto"})],
     }
 
-    def __init__(self, *, outlier_ratio, mix_anomalies, **params):
-        super().__init__(**params)
-        self.outlier_ratio = outlier_ratio
-        self.mix_anomalies = mix_anomalies
-
     def _make_plan(self, X, y, module, loss, run, *, without_anomalies, **others):
-        """What is trained, and for how long if that is "auto".
+        """The plan for a module and a loss, with a schedule for known anomalies.
 
         Parameters
         ----------
@@ -121,7 +95,7 @@ class BaseSemiSupervisedDetector(BaseExampleDetector):
             Training data.
 
         y : ndarray of shape (n,)
-            What :meth:`_check_y` returned.
+            The result of :meth:`_check_y`.
 
         module, loss, **others
             See `Plan`.
@@ -130,18 +104,18 @@ class BaseSemiSupervisedDetector(BaseExampleDetector):
             See :meth:`_plan`.
 
         without_anomalies : Schedule
-            For the case that there are none.
+            The schedule if there are no anomalies.
         """
         if np.any(y < 0):
             schedule = few_anomalies_schedule(
                 X,
                 np.delete(y, run.held_out),
                 self.batch_size,
-                self.outlier_ratio,
+                self.anomaly_ratio,
                 self.max_epochs,
             )
-            sampler = partial(with_anomalies, ratio=self.outlier_ratio)
-            # Between two rows is a row; between two images is a double exposure.
+            sampler = partial(with_anomalies, ratio=self.anomaly_ratio)
+            # A mean of two rows is a row; a mean of two images is a double exposure.
             mixes = self._auto("mix_anomalies", X.ndim == 2)
             transform = mix_outliers if mixes else None
         else:

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from sklearn.metrics import pairwise_distances_argmin
 
+from sk_hypersphere._training.checks import has_parameters_to_train
 from sk_hypersphere._training.collapse import relative_spread
 from sk_hypersphere._training.inference import (
     inference,
@@ -58,6 +59,28 @@ def cluster_means(embeddings, groups):
     return centers, labels
 
 
+def move_to_means(head, embeddings, labels):
+    """Move each center to the mean of those of its own embeddings it is nearest to.
+
+    Parameters
+    ----------
+    head : Centers
+        Its centers are changed in place; a center that is nearest to none of its own
+        embeddings stays.
+
+    embeddings : ndarray of shape (n, p)
+
+    labels : ndarray of shape (n,)
+        Number of the own center of each embedding; below 0, it has none.
+    """
+    centers = head.centers.numpy(force=True)
+    is_nearest = pairwise_distances_argmin(embeddings, centers) == labels
+    if is_nearest.any():
+        means, _ = cluster_means(embeddings[is_nearest], labels[is_nearest])
+        present = np.unique(labels[is_nearest])
+        head.centers[present] = torch.from_numpy(means).to(head.centers)
+
+
 def nearest_center(module, X, device):
     """Sphere whose center is nearest, for each row, (n,)."""
     module.eval()
@@ -100,6 +123,62 @@ def sq_distances_to_only_center(module, X, device):
     """
     set_sq_radii(module, np.zeros(1))
     return 0.0 - map_batches(module.depths, X, device, rows_at_once(X, module))
+
+
+def mean_center(encoder, X, run, is_counted, epsilon):
+    """Center at the mean embedding of some samples that are not held out, (1, p).
+
+    Its coordinates are at least `epsilon` in magnitude if training could move samples
+    to 0.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+
+    X : array of shape (n, ...)
+
+    run : Run
+        Device of this fit, and the samples that are held out.
+
+    is_counted : ndarray of shape (n,) of bool
+        Samples of which the mean is taken.
+
+    epsilon : float
+    """
+    is_counted = is_counted.copy()
+    is_counted[run.held_out] = False
+    center = mean_embedding(encoder, X, run.device, is_counted)[None]
+    if has_parameters_to_train(encoder):
+        center = away_from_zero(center, epsilon)
+    return torch.from_numpy(center.astype(np.float32))
+
+
+def enclose(module, X, device, is_trained, nu):
+    """Set the radius of the only sphere to the (1 - nu) quantile of distances.
+
+    Parameters
+    ----------
+    module : Hypersphere
+        Encoder and one center; the radius is written into it.
+
+    X : array of shape (n, ...)
+
+    device : torch.device
+
+    is_trained : ndarray of shape (n,) of bool
+        Samples whose distances count.
+
+    nu : float
+
+    Returns
+    -------
+    (ndarray of shape (n,), ndarray of shape (1,))
+        Squared distances of all samples, and the radius.
+    """
+    sq_distances = sq_distances_to_only_center(module, X, device)
+    sq_radii = np.full(1, sq_radius(sq_distances[is_trained], nu))
+    set_sq_radii(module, rounded_up(sq_radii))
+    return sq_distances, np.sqrt(sq_radii)
 
 
 def member_diagnostics(sq_distances):

@@ -267,6 +267,26 @@ class Thresholded:
         ------
         ValueError
             If no samples were held out in `fit`.
+
+        Examples
+        --------
+        A tenth of these alarms at most is false, on average. The threshold below leaves
+        as many cases as somebody can look at, here 5:
+
+        >>> import numpy as np
+        >>> from scipy.stats import false_discovery_control
+        >>> from sklearn.datasets import make_blobs
+        >>> from sk_hypersphere import DeepSVDD
+        >>> X, _ = make_blobs(965, centers=[[0, 0], [8, 8]], random_state=0)
+        >>> detector = DeepSVDD(random_state=0).fit(X[:900])
+        >>> cases = np.concatenate([X[900:960], [20, 0] + X[960:]])
+        >>> alarms = false_discovery_control(detector.p_values(cases)) <= 0.1
+        >>> np.flatnonzero(alarms)
+        array([60, 61, 62, 63, 64])
+        >>> scores = detector.score_samples(cases)
+        >>> threshold = np.partition(scores, 5)[5]
+        >>> np.flatnonzero(scores < threshold)
+        array([60, 61, 62, 63, 64])
         """
         check_is_fitted(self)
         if not len(self.calibration_scores_):

@@ -1,6 +1,6 @@
-"""Pictures of embeddings, as scikit-learn displays.
+"""Plots of embeddings, as scikit-learn displays.
 
-They may import `base`, and matplotlib inside `plot` alone.
+This folder may import `base`, and matplotlib only inside of `plot`.
 """
 
 from sk_hypersphere.displays._embedding import EmbeddingDisplay

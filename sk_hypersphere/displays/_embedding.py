@@ -1,9 +1,11 @@
-"""The embedding in the plane."""
+"""Display of an embedding in the plane."""
 
 from numbers import Integral
+from typing import Any, Self
 
 import numpy as np
-from sklearn.base import is_classifier
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, is_classifier
 from sklearn.decomposition import PCA
 from sklearn.metrics import pairwise_distances_argmin
 from sklearn.pipeline import Pipeline
@@ -11,7 +13,10 @@ from sklearn.utils import check_array, check_consistent_length, check_scalar
 
 from sk_hypersphere.base._labels import as_labels, binary_labels, is_label
 
-# Okabe and Ito's blue and vermilion: told apart with every common color blindness.
+# The type is Any, because matplotlib is imported only inside of `plot`.
+Axes = Any
+
+# Okabe and Ito's blue and vermilion are distinct with every common color blindness.
 _NORMAL_COLOR = "#0072B2"
 _ANOMALY_COLOR = "#D55E00"
 
@@ -23,11 +28,12 @@ class EmbeddingDisplay:
 
     Embeddings of more than two dimensions are shown on their first two principal
     components: for an orthonormal basis :math:`W` of that plane and their mean
-    :math:`m`, a point :math:`z` is drawn at :math:`W(z - m)`. The shadow of the sphere
-    :math:`\\lVert z - c \\rVert = R` there is the disc of the same radius :math:`R`
-    around :math:`W(c - m)`. Shadows hide depth: a sample drawn outside a circle is
-    outside that sphere, but one drawn inside may still lie in front of it or behind.
-    One or two dimensions are drawn as they are, and inside means inside.
+    :math:`m`, a point :math:`z` is drawn at :math:`W(z - m)`. The projection of the
+    sphere :math:`\\lVert z - c \\rVert = R` with center :math:`c` is the disc of the
+    same radius :math:`R` around :math:`W(c - m)`. A sample drawn outside a circle is
+    outside that sphere, but a sample drawn inside may still lie in front of the sphere
+    or behind it. Embeddings of one or two dimensions are drawn as they are, so a sample
+    drawn inside a circle is inside that sphere.
 
     Parameters
     ----------
@@ -35,7 +41,7 @@ class EmbeddingDisplay:
         Samples in the plane.
 
     is_anomaly : ndarray of shape (n_samples,) of bool, default=None
-        Which samples are drawn apart as anomalies. None draws all alike.
+        Mask of the samples that are drawn as anomalies. None draws all samples alike.
 
     centers : ndarray of shape (n_centers, 2), default=None
         Centers in the plane. None draws neither centers nor spheres.
@@ -44,11 +50,11 @@ class EmbeddingDisplay:
         Radii of the spheres (not squared). None draws no spheres.
 
     cluster_sizes : ndarray of shape (n_centers,), default=None
-        Number of samples of each center; decides which are drawn when there are many.
-        None takes the centers in their given order.
+        Number of samples of each center. The largest clusters are drawn first if there
+        are many. None draws the centers in their given order.
 
     names : tuple of str, default=("normal", "anomaly")
-        What the legend calls the samples that are not anomalies, and those that are.
+        Legend names of the samples that are not anomalies, and of the anomalies.
 
     axis_labels : tuple of str, default=("component 1", "component 2")
         Labels of the two axes.
@@ -56,7 +62,7 @@ class EmbeddingDisplay:
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Where the embedding is drawn.
+        The axes on which the embedding is drawn.
 
     figure_ : matplotlib Figure
         The figure of `ax_`.
@@ -96,13 +102,13 @@ class EmbeddingDisplay:
     def __init__(
         self,
         *,
-        embedding,
-        is_anomaly=None,
-        centers=None,
-        radii=None,
-        cluster_sizes=None,
-        names=("normal", "anomaly"),
-        axis_labels=("component 1", "component 2"),
+        embedding: NDArray,
+        is_anomaly: NDArray[np.bool_] | None = None,
+        centers: NDArray | None = None,
+        radii: NDArray | None = None,
+        cluster_sizes: NDArray | None = None,
+        names: tuple[str, str] = ("normal", "anomaly"),
+        axis_labels: tuple[str, str] = ("component 1", "component 2"),
     ):
         self.embedding = embedding
         self.is_anomaly = is_anomaly
@@ -115,48 +121,47 @@ class EmbeddingDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y=None,
+        estimator: BaseEstimator,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
         *,
-        anomaly_label=None,
-        ax=None,
-        max_spheres=30,
-        scatter_kwargs=None,
-    ):
+        anomaly_label: float | str | None = None,
+        ax: Axes | None = None,
+        max_spheres: int = 30,
+        scatter_kwargs: dict[str, Any] | None = None,
+    ) -> Self:
         """Embed `X` with a fitted estimator and draw it.
 
         Parameters
         ----------
         estimator : object
             Fitted estimator with `transform`, or a pipeline that ends in one. Its
-            `centers_`, `radii_` and `cluster_sizes_` are used where it has them.
+            `centers_`, `radii_` and `cluster_sizes_` are used if it has them.
 
         X : array-like of shape (n_samples, ...)
             Samples, as `estimator.transform` takes them.
 
         y : array-like of shape (n_samples,), default=None
             Labels of any type. Anomalies are the rows labelled `anomaly_label`. If
-            neither it nor the estimator names a label, they are the rows labelled -1 if
-            there are any, else those with the larger of exactly two numbers; for a
-            classifier all labels are classes then. Labels that do not say which samples
-            are anomalies are not used: all samples are drawn alike. None asks the
-            estimator for its `detect`, which the classifiers of this package have, or
-            for its `predict`, if it is no classifier and answers with +1 and -1 only;
-            otherwise all samples are drawn alike.
+            neither `anomaly_label` nor the estimator names a label, anomalies are the
+            rows labelled -1 if there are any, else the rows with the larger of exactly
+            two numbers; for a classifier, all labels then are classes. Labels that do
+            not say which samples are anomalies are not used: all samples are drawn
+            alike. None calls the estimator's `detect`, which the classifiers of this
+            package have, or its `predict`, if it is no classifier and predicts only +1
+            and -1; otherwise all samples are drawn alike.
 
         anomaly_label : int, float, str or None, default=None
-            Label of the anomalies in `y`. None means that of the estimator, or of the
-            last step of a pipeline: its parameter `anomaly_label` or, for a classifier,
-            `outlier_label`, if it has one.
+            Label of the anomalies in `y`. None means the parameter `anomaly_label` of
+            the estimator, or of the last step of a pipeline, if it has one.
 
         ax : matplotlib Axes, default=None
             Where to draw. None makes a new figure.
 
         max_spheres : int, default=30
-            How many centers and spheres are drawn at most, those of the largest
-            clusters first: hundreds of circles would hide the samples. Sizes are
-            `cluster_sizes_`, or else how many rows of `X` are nearest to each center.
+            Largest number of centers and spheres to draw, with the largest clusters
+            first: hundreds of circles would hide the samples. Cluster sizes are
+            `cluster_sizes_`, or else the number of rows of `X` nearest to each center.
 
         scatter_kwargs : dict, default=None
             Passed to :func:`matplotlib.pyplot.scatter` for the samples.
@@ -164,7 +169,7 @@ class EmbeddingDisplay:
         Returns
         -------
         display : EmbeddingDisplay
-            The display, drawn.
+            The drawn display.
 
         Raises
         ------
@@ -225,7 +230,13 @@ class EmbeddingDisplay:
             ax=ax, max_spheres=max_spheres, scatter_kwargs=scatter_kwargs
         )
 
-    def plot(self, ax=None, *, max_spheres=30, scatter_kwargs=None):
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        max_spheres: int = 30,
+        scatter_kwargs: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw the samples, the centers and the spheres.
 
         Parameters
@@ -234,8 +245,8 @@ class EmbeddingDisplay:
             Where to draw. None makes a new figure.
 
         max_spheres : int, default=30
-            How many centers and spheres are drawn at most, those of the largest
-            clusters first. 0 draws samples alone.
+            Largest number of centers and spheres to draw, with the largest clusters
+            first. 0 draws only samples.
 
         scatter_kwargs : dict, default=None
             Passed to :func:`matplotlib.pyplot.scatter` for the samples.
@@ -258,8 +269,8 @@ class EmbeddingDisplay:
 
         x_label, y_label = self.axis_labels
         self.ax_.set(xlabel=x_label, ylabel=y_label)
-        self.ax_.set_aspect("equal", adjustable="datalim")  # spheres are round
-        # A fixed corner: matplotlib's search for the best one is slow for many samples.
+        self.ax_.set_aspect("equal", adjustable="datalim")  # keeps spheres round
+        # The corner is fixed: matplotlib's search for the best one is slow.
         self.ax_.legend(loc="upper right")
         return self
 
@@ -327,7 +338,7 @@ def _last_step(estimator, X):
 
 
 def _find_anomalies(estimator, X, y, anomaly_label):
-    """Return a mask (n_samples,) or None, and what the legend calls its two sides."""
+    """Return a mask (n_samples,) or None, and the legend names of its two sides."""
     if y is not None:
         labels = _read(y, estimator, anomaly_label)
         if labels.any():
@@ -342,12 +353,10 @@ def _find_anomalies(estimator, X, y, anomaly_label):
 
 
 def _read(y, estimator, anomaly_label):
-    """Return -1 for anomalies, +1 for others, 0 if labels are silent: (n_samples,)."""
-    has_classes = is_classifier(estimator)
+    """Return -1 for anomalies, +1 for normal and 0 for unknown rows: (n_samples,)."""
     if anomaly_label is None:
-        name = "outlier_label" if has_classes else "anomaly_label"
-        anomaly_label = getattr(estimator, name, None)
-    if has_classes:
+        anomaly_label = getattr(estimator, "anomaly_label", None)
+    if is_classifier(estimator):
         return np.where(is_label(as_labels(y), anomaly_label, "anomaly_label"), -1, 1)
     return binary_labels(y, anomaly_label)
 
@@ -369,12 +378,12 @@ def _project(embedding, centers):
 
 def _principal_plane(points):
     """Return the coordinates (m, 2) on the first two principal components."""
-    pca = PCA(min(2, len(points)), svd_solver="full")  # draws no random number
-    # Where all points coincide (a collapsed embedding) their variance ratio is 0 / 0.
+    pca = PCA(min(2, len(points)), svd_solver="full")  # needs no random numbers
+    # If all points coincide (a collapsed embedding), their variance ratio is 0 / 0.
     with np.errstate(divide="ignore", invalid="ignore"):
         coordinates = pca.fit_transform(points)
     ratios = np.nan_to_num(pca.explained_variance_ratio_)
-    missing = 2 - len(ratios)  # one point spans no plane
+    missing = 2 - len(ratios)  # one point has one component
     coordinates = np.pad(coordinates, [(0, 0), (0, missing)])  # (m, 2)
     ratios = np.pad(ratios, (0, missing))
     axis_labels = tuple(

@@ -1,13 +1,14 @@
 """Losses that training minimizes: functions of distances to centers, and labels.
 
-They may import torch alone.
+This folder may import only torch.
 
 A loss is called as ``loss(sq_distances, y)`` with the squared distances of a batch to
-every center, (n, k), and one integer label a row, (n,); it returns a scalar. Labels are
-clusters or classes in 0..k-1; those below 0 are example anomalies, for losses that have
-a term for them. A loss that takes something else than distances says so. A loss with
-``stacks = True`` also takes a batch of each of several members, (m, n, k) and (m, n),
-and returns the loss of each, (m,): its code counts axes from the end.
+every center, (n, k), and one integer label per row, (n,); it returns a scalar. Labels
+are clusters or classes in 0..k-1; labels below 0 mark example anomalies, in losses that
+have a term for them. A loss whose input is not distances says so in its docstring. A
+loss with ``stacks = True`` also takes the stacked batches of m members, (m, n, k) and
+(m, n), and returns one loss per member, (m,), because its code counts axes from the
+end.
 """
 
 from sk_hypersphere.losses._cac import CACLoss

@@ -8,7 +8,8 @@ from sk_hypersphere.losses._terms import (
     to_own_center,
 )
 
-# Distances below its root have no gradient: that of a root is infinite at 0.
+# Smaller squared distances are raised to this value and have no gradient, because the
+# gradient of the square root is infinite at 0.
 LEAST_SQ_DISTANCE = 1e-12
 
 
@@ -24,10 +25,11 @@ class CACLoss(GeneralizedLoss):
 
     where :math:`d_{ik} = \lVert f(x_i) - a_k \rVert` is the Euclidean distance, not
     squared, of the embedding :math:`f(x_i)` to the anchor :math:`a_k` of class
-    :math:`k`, and :math:`n` and :math:`n'` the numbers of known rows and of outliers in
-    the batch. The first term is the anchor loss of [1]_, whose weight is called lambda
-    there, the second the tuplet loss; the third, with radii :math:`r_k` and margins
-    :math:`m_k`, is that of generalized hypersphere learning [2]_.
+    :math:`k`, and :math:`n` and :math:`n'` are the numbers of known rows and of
+    anomalies in the batch. The first term is the anchor loss of [1]_, whose weight is
+    called lambda there, and the second is the tuplet loss. The third term, with radii
+    :math:`r_k` and margins :math:`m_k`, comes from generalized hypersphere learning
+    [2]_.
 
     Parameters
     ----------
@@ -38,13 +40,23 @@ class CACLoss(GeneralizedLoss):
         Weight of the distances relative to each other, at least 0.
 
     gamma : float or None, default=1.0
-        Weight of the outliers, at least 0; None where there are none.
+        Weight of the anomalies, at least 0; None if there are no anomalies.
 
     radius : float or sequence of float, default=0.0
         Radius :math:`r_k` of all spheres, or one for each class.
 
     margin : float or sequence of float, default=2.0
         Margin :math:`m_k`, or one for each class.
+
+    Notes
+    -----
+    Distances are Euclidean, in decisions and probabilities too, and all other classes
+    count, as in [1]_; the experiments of [2]_ square distances and leave classes out.
+    :class:`~sk_hypersphere.CACClassifier` takes its magnitude and weights from [1]_,
+    and `gamma` and `margin` from [2]_ on CIFAR-10, converted. For the magnitude of 2 in
+    [2]_ the margin is 1 and the weight, as a mean over samples relative to `beta`, is
+    256 times 5e-4 over 1.5 / 3. Five times the magnitude needs five times the margin
+    and, because distances are squared, a 25th of the weight.
 
     References
     ----------
@@ -67,3 +79,32 @@ class CACLoss(GeneralizedLoss):
         tuplet = cross_entropies(-distances, y)  # (n,)
         costs = self.alpha * anchor + self.beta * tuplet
         return self.total(costs, sq_distances, y)
+
+
+def anchor_scores(distances: Tensor) -> Tensor:
+    r"""Score rows: low if they are far from the nearest center, or between centers.
+
+    .. math:: -\min_k d_k \Bigl(1 - \frac{e^{-d_k}}{\sum_j e^{-d_j}}\Bigr)
+
+    for distances :math:`d_k`, not squared. A single center gives :math:`-d_1`.
+
+    Parameters
+    ----------
+    distances : Tensor of shape (n, k)
+
+    Returns
+    -------
+    Tensor of shape (n,)
+
+    Examples
+    --------
+    >>> import torch
+    >>> anchor_scores(torch.tensor([[3.0, 3.0], [0.0, 9.0]]))
+    tensor([-1.5000, -0.0000])
+    """
+    least, nearest = distances.min(dim=1, keepdim=True)  # (n, 1), (n, 1)
+    if distances.shape[1] == 1:
+        return -least.squeeze(1)
+    # The sum over the other centers keeps digits that 1 - softmax would lose.
+    others = (-distances).softmax(dim=1).scatter(1, nearest, 0.0).sum(dim=1)
+    return -least.squeeze(1) * others  # (n,)

@@ -1,4 +1,4 @@
-"""Center loss, beside a linear classifier."""
+"""Center loss, combined with a linear classifier."""
 
 from torch import Tensor
 
@@ -6,7 +6,7 @@ from sk_hypersphere.losses._terms import GeneralizedLoss, cross_entropies
 
 
 class CenterLoss(GeneralizedLoss):
-    r"""Tell classes apart by a linear classifier, and pull rows to their center.
+    r"""Classify rows by a linear layer, and pull them to the center of their class.
 
     .. math::
 
@@ -17,10 +17,10 @@ class CenterLoss(GeneralizedLoss):
 
     where :math:`d_{ik}^2 = \lVert f(x_i) - c_k \rVert^2` is the squared distance of the
     embedding :math:`f(x_i)` to the center :math:`c_k` of class :math:`k`,
-    :math:`\sigma` the softmax of the logits :math:`W f(x) + b`, and :math:`n` and
-    :math:`n'` the numbers of known rows and of outliers in the batch. Half of
-    the lambda of [1]_ is :math:`\alpha` here. The last term, with radii :math:`r_k` and
-    margins :math:`m_k`, is that of generalized hypersphere learning [2]_.
+    :math:`\sigma` is the softmax of the logits :math:`W f(x) + b`, and :math:`n` and
+    :math:`n'` are the numbers of known rows and of anomalies in the batch.
+    :math:`\alpha` is half the lambda of [1]_. The last term, with radii :math:`r_k` and
+    margins :math:`m_k`, comes from generalized hypersphere learning [2]_.
 
     It is called as ``loss(output, y)`` with the output of
     :class:`~sk_hypersphere.modules.CentersAndLogits`, (n, 2 k).
@@ -34,13 +34,21 @@ class CenterLoss(GeneralizedLoss):
         Weight of the cross-entropy, at least 0.
 
     gamma : float or None, default=1.0
-        Weight of the outliers, at least 0; None where there are none.
+        Weight of the anomalies, at least 0; None if there are no anomalies.
 
     radius : float or sequence of float, default=0.0
         Radius :math:`r_k` of all spheres, or one for each class.
 
     margin : float or sequence of float, default=2.0
         Margin :math:`m_k`, or one for each class.
+
+    Notes
+    -----
+    In [1]_ a separate update rule moves centers toward the means of the batches; here,
+    as in [2]_, centers are learned like the weights. The default weights of
+    :class:`~sk_hypersphere.CenterLossClassifier` are the weights of [2]_ for CIFAR-10,
+    converted to means over samples as in :class:`~sk_hypersphere.losses.MCHADLoss`:
+    0.5 / 10, 1, and 256 times 8e-6 over 1.5 / 3.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Cross-entropy, also of several members at once."""
+"""Cross-entropy of one member, or of several members at once."""
 
 import torch
 from torch import Tensor, nn
@@ -39,5 +39,5 @@ class CrossEntropyLoss(nn.Module):
     def forward(self, logits: Tensor, y: Tensor) -> Tensor:
         if logits.ndim == 2:
             return self.loss(logits, y)
-        pairs = zip(logits, y, strict=True)  # of each member
+        pairs = zip(logits, y, strict=True)  # one pair per member
         return torch.stack([self.loss(*pair) for pair in pairs])

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 
 class DeepSADLoss(nn.Module):
-    r"""Pull rows to the center and push known anomalies from it.
+    r"""Pull rows to the center and push known anomalies away from it.
 
     .. math::
 
@@ -16,17 +16,17 @@ class DeepSADLoss(nn.Module):
     where :math:`n` is the number of rows in the batch and
     :math:`d_i^2 = \lVert f(x_i) - c \rVert^2` the squared distance of row :math:`i`,
     embedded by the encoder :math:`f`, to the center :math:`c`. Its label :math:`y_i` is
-    0 where nothing is known, above 0 for known normal rows, and below 0 for known
+    0 for unlabelled rows, above 0 for known normal rows, and below 0 for known
     anomalies.
 
     Parameters
     ----------
     eta : float, default=1.0
-        Weight of a labelled row :math:`\eta`, relative to one without a label.
+        Weight :math:`\eta` of a labelled row, relative to an unlabelled row.
 
     epsilon : float, default=1e-6
-        What is added to squared distances :math:`\epsilon`, above 0: an anomaly at the
-        center costs :math:`\eta / \epsilon`.
+        The number :math:`\epsilon` that is added to squared distances, above 0. An
+        anomaly at the center costs :math:`\eta / \epsilon`.
 
     References
     ----------

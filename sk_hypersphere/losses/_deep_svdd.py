@@ -34,13 +34,13 @@ class OneClassLoss(nn.Module):
 
     def forward(self, sq_distances: Tensor, y: Tensor) -> Tensor:
         if sq_distances.shape[-1] == 1:
-            # Which has one step less in its gradient.
+            # A plain mean needs one operation less in the backward pass.
             return sq_distances.mean(dim=(-2, -1))
         return to_own_center(sq_distances, y).mean(dim=-1)
 
 
 class SoftBoundaryLoss(nn.Module):
-    r"""Pay for the volume of the spheres and for the rows outside their own.
+    r"""Penalize the volume of the spheres, and rows outside their own sphere.
 
     .. math::
 
@@ -51,14 +51,14 @@ class SoftBoundaryLoss(nn.Module):
     where :math:`K` is the number of clusters present in the batch, :math:`n_k` the
     number of its rows in cluster :math:`k`, :math:`y_i` the cluster of row :math:`i`,
     :math:`f` the encoder, :math:`c_k` and :math:`R_k` the center and the radius of
-    cluster :math:`k`, and :math:`\nu` the price of a row outside. Every cluster weighs
-    the same, whatever its size. One cluster gives the soft boundary of [1]_; several
-    give [2]_, read as its pseudo-code does.
+    cluster :math:`k`, and :math:`1 / \nu` the weight of rows outside. All clusters have
+    the same weight, whatever their size. One cluster gives the soft boundary of [1]_;
+    several give the loss of [2]_, as in its pseudo-code.
 
     The radii are not learned by gradient: for fixed distances the best
     :math:`R_k^2` is their :math:`(1 - \nu)` quantile, which the training loop writes
-    into `sq_radii` between epochs. Radii of 0 leave the mean squared distance over
-    :math:`\nu`.
+    into `sq_radii` between epochs. With radii of 0 the loss is the mean squared
+    distance divided by :math:`\nu`.
 
     Parameters
     ----------
@@ -66,12 +66,12 @@ class SoftBoundaryLoss(nn.Module):
         Number of clusters k.
 
     nu : float, default=0.1
-        Upper bound of the fraction of rows outside, in (0, 1].
+        Upper bound of the fraction of rows outside their sphere, in (0, 1].
 
     Attributes
     ----------
     sq_radii : Tensor of shape (k,)
-        Squared radii, a buffer; 0 at first.
+        Squared radii, a buffer that starts at 0.
 
     References
     ----------
@@ -89,6 +89,8 @@ class SoftBoundaryLoss(nn.Module):
     3.0
     """
 
+    sq_radii: Tensor
+
     def __init__(self, n_centers: int = 1, nu: float = 0.1):
         super().__init__()
         self.nu = nu
@@ -96,7 +98,7 @@ class SoftBoundaryLoss(nn.Module):
 
     def forward(self, sq_distances: Tensor, y: Tensor) -> Tensor:
         excess = to_own_center(sq_distances, y) - self.sq_radii[y]  # (n,)
-        # By neither bincount nor a mask as index, which would wait for a CUDA device.
+        # Unlike index_add, bincount and boolean indices would wait for a CUDA device.
         counts = y.new_zeros(len(self.sq_radii)).index_add(0, y, torch.ones_like(y))
         present = counts > 0
         outside = (excess.clamp(min=0) / counts[y]).sum() / self.nu

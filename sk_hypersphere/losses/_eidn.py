@@ -1,39 +1,39 @@
-"""Enforced isolation: normal samples to one point, anomalies to another."""
+"""Enforced isolation: normal samples go to one point, anomalies to another."""
 
 import torch
 from torch import Tensor, nn
 
 
 class EIDNLoss(nn.Module):
-    r"""Bring one kind of sample closer to its center than the other kind, by a margin.
+    r"""Pull each kind of sample closer to its center than the other, by a margin.
 
     .. math::
 
         \mathcal{L} = \frac{1}{m} \sum_{i=1}^{m} \max\bigl(0,
         \lVert f(x_i^p) - t_i \rVert^2 - \lVert f(x_i^n) - t_i \rVert^2 + \alpha\bigr)
 
-    over :math:`m` triplets of an anchor :math:`t_i`, one of two centers; a positive
-    :math:`x_i^p`, which belongs to it; and a negative :math:`x_i^n`, which belongs to
-    the other. :math:`f` is the encoder and :math:`\alpha` the margin, in squared units
-    of the embedding. The first center is that of normal samples, the second that of
-    anomalies.
+    over :math:`m` triplets of an anchor :math:`t_i`, which is one of two centers, a
+    positive :math:`x_i^p`, which belongs to this center, and a negative :math:`x_i^n`,
+    which belongs to the other center. :math:`f` is the encoder and :math:`\alpha` the
+    margin, in squared units of the embedding. Normal samples belong to the first
+    center, anomalies to the second.
 
     It is called as ``loss(sq_distances, y)`` with squared distances to both centers,
-    (n, 2), and labels of which those of anomalies are below 0. A batch of one kind has
-    no triplets, and costs 0.
+    (n, 2), and labels, which are below 0 for anomalies. A batch with only one kind of
+    sample has no triplets, and its loss is 0.
 
     Parameters
     ----------
     margin : float, default=0.2
-        :math:`\alpha`, at least 0.
+        Margin :math:`\alpha`, at least 0.
 
     triplets : {"random", "all"}, default="random"
-        Which triplets of a batch count. "random" are those of sample i of the first
-        half as the positive and sample i of the second half as the negative, if they
-        are of different kinds: what was published, when such pairs are drawn at random.
-        "all" are those of any two samples of different kinds, each as the positive of
-        its own center [2]_: the same on average, with less variance, and memory that
-        grows with the square of the batch.
+        Triplets of a batch that count. "random" takes sample i of the first half as the
+        positive and sample i of the second half as the negative, if they are of
+        different kinds: this is the published loss if such pairs are drawn at random.
+        "all" takes any two samples of different kinds, each as the positive of its own
+        center [2]_: the loss is the same on average and has less variance, but memory
+        grows with the square of the batch size.
 
     References
     ----------
@@ -69,13 +69,13 @@ class EIDNLoss(nn.Module):
         return self._of_halves(sq_distances, is_anomaly)
 
     def _of_all(self, sq_distances: Tensor, is_anomaly: Tensor) -> Tensor:
-        belongs = torch.stack([~is_anomaly, is_anomaly], dim=-2)  # (2, n), to each
+        belongs = torch.stack([~is_anomaly, is_anomaly], dim=-2)  # (2, n)
         to_centers = sq_distances.mT  # (2, n)
-        # At infinity the hinge is flat: these pairs cost 0, with a gradient of 0.
+        # Infinite distances make the other pairs cost 0, with a gradient of 0.
         positives = torch.where(belongs, to_centers, -torch.inf)
         negatives = torch.where(belongs, torch.inf, to_centers)
         excess = positives[..., :, None] - negatives[..., None, :]  # (2, n, n)
-        costs = torch.relu(excess + self.margin)  # quicker than clamp
+        costs = torch.relu(excess + self.margin)  # faster than clamp
         n_anomalies = is_anomaly.sum(dim=-1)
         n_triplets = 2 * n_anomalies * (is_anomaly.shape[-1] - n_anomalies)
         return costs.sum(dim=(-3, -2, -1)) / n_triplets.clamp(min=1)
@@ -87,7 +87,7 @@ class EIDNLoss(nn.Module):
             sq_distances[..., : 2 * m, :].unflatten(-2, (2, m)).unbind(-3)
         )
         costs = torch.relu(positives - negatives + self.margin)  # (m, 2)
-        # Of a normal sample and an anomaly, the one that comes first is the positive.
+        # A pair counts if its kinds differ; its first sample is the positive.
         counts = torch.stack([own < other, own > other], dim=-1)  # (m, 2)
         n_triplets = counts.sum(dim=(-2, -1)).clamp(min=1)
         return (costs * counts).sum(dim=(-2, -1)) / n_triplets

@@ -1,4 +1,4 @@
-"""Losses that tell normal rows from example anomalies, by a distance or a logit."""
+"""Losses that separate normal rows from anomalies by a distance or a logit."""
 
 import math
 
@@ -6,22 +6,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-# Evidence below this counts as this: its logarithm and gradient stay within float32.
+# Smaller evidence is raised to this value, so that its logarithm and gradient stay
+# within float32.
 LEAST_EVIDENCE = 1e-7
 
 
 def pseudo_huber(sq_distances: Tensor) -> Tensor:
-    r"""Half the squared distance near the center, the distance far from it.
+    r"""Return about half the squared distance near the center, the distance far away.
 
     .. math:: h(d^2) = \sqrt{d^2 + 1} - 1 = \frac{d^2}{\sqrt{d^2 + 1} + 1}
 
-    The second form, which is computed, keeps the digits of small distances.
+    The second form is computed, because it keeps the digits of small distances.
     """
     return sq_distances / ((sq_distances + 1).sqrt() + 1)
 
 
 def squared(sq_distances: Tensor) -> Tensor:
-    """The squared distance itself."""
+    """Return the squared distance itself."""
     return sq_distances
 
 
@@ -29,13 +30,14 @@ RADIAL_FUNCTIONS = {"pseudo-huber": pseudo_huber, "squared": squared}
 
 
 def log_1m_exp(q: Tensor) -> Tensor:
-    r"""The logarithm of :math:`1 - e^{-q}`, to the last digits for small and large q.
+    r"""Compute the logarithm of :math:`1 - e^{-q}`, accurate for small and large q.
 
-    Below `LEAST_EVIDENCE` it has the value and the slope that it has there: the slope,
-    :math:`1 / q`, must neither overflow nor vanish at 0, where rows are to be pushed.
+    Below `LEAST_EVIDENCE`, value and slope are those at `LEAST_EVIDENCE`. The slope,
+    about :math:`1 / q`, must neither overflow nor vanish at 0, where anomalies are
+    pushed away.
     """
     q = q + (LEAST_EVIDENCE - q.detach()).clamp(min=0)
-    # A branch that is not taken must be finite: it takes part in the gradient.
+    # The branch that `where` drops must be finite too, because it enters the gradient.
     small = (-torch.expm1(-q.clamp(max=math.log(2)))).log()
     large = (-(-q.clamp(min=math.log(2))).exp()).log1p()
     return torch.where(q < math.log(2), small, large)
@@ -58,8 +60,8 @@ class HSCLoss(nn.Module):
     Parameters
     ----------
     radial : {"pseudo-huber", "squared"}, default="pseudo-huber"
-        The function :math:`h`: "pseudo-huber" is :math:`\sqrt{d^2 + 1} - 1`, which far
-        rows do not dominate; "squared" is :math:`d^2`.
+        The function :math:`h`: "pseudo-huber" is :math:`\sqrt{d^2 + 1} - 1`, with which
+        far rows do not dominate the loss; "squared" is :math:`d^2`.
 
     Attributes
     ----------
@@ -93,7 +95,7 @@ class HSCLoss(nn.Module):
         self.radial = radial
 
     def evidence(self, sq_distances: Tensor) -> Tensor:
-        """How abnormal rows are, (n, 1) -> (n,); at least 0."""
+        """Compute how abnormal rows are, (n, 1) -> (n,); at least 0."""
         return RADIAL_FUNCTIONS[self.radial](sq_distances.squeeze(-1))
 
     def forward(self, sq_distances: Tensor, y: Tensor) -> Tensor:
@@ -102,7 +104,7 @@ class HSCLoss(nn.Module):
 
 
 class FocalLoss(nn.Module):
-    r"""Cross-entropy of a logit in which rows that are told well count less.
+    r"""Cross-entropy of a logit in which well classified rows count less.
 
     .. math::
 
@@ -112,13 +114,14 @@ class FocalLoss(nn.Module):
 
     where :math:`n` is the number of rows in the batch, :math:`a_i` the logit of row
     :math:`i` being an anomaly, :math:`\sigma` the logistic function, and
-    :math:`y_i < 0` marks example anomalies. It takes logits, (n, 1), in place of
-    distances, and 0 for :math:`\gamma` leaves plain binary cross-entropy.
+    :math:`y_i < 0` marks example anomalies. It takes logits, (n, 1), instead of
+    distances, and is plain binary cross-entropy if :math:`\gamma` is 0.
 
     Parameters
     ----------
     gamma : float, default=2.0
-        How much less rows count that are told well, at least 0.
+        Exponent :math:`\gamma`, at least 0. The larger it is, the less well classified
+        rows count.
 
     Attributes
     ----------
@@ -146,12 +149,12 @@ class FocalLoss(nn.Module):
         self.gamma = gamma
 
     def evidence(self, logits: Tensor) -> Tensor:
-        """How abnormal rows are, (n, 1) -> (n,)."""
+        """Compute how abnormal rows are, (n, 1) -> (n,)."""
         return logits.squeeze(-1)
 
     def forward(self, logits: Tensor, y: Tensor) -> Tensor:
         a = self.evidence(logits)  # (n,)
-        right = torch.where(y < 0, a, -a)  # logit of the answer that is right
-        # 1 - p as e to its logarithm: its power has a slope also where p rounds to 1.
-        weights = (self.gamma * functional.logsigmoid(-right)).exp()
-        return -(weights * functional.logsigmoid(right)).mean(dim=-1)
+        correct = torch.where(y < 0, a, -a)  # logit of the correct answer
+        # The power of 1 - p comes from log(1 - p), so it has a slope if p rounds to 1.
+        weights = (self.gamma * functional.logsigmoid(-correct)).exp()
+        return -(weights * functional.logsigmoid(correct)).mean(dim=-1)

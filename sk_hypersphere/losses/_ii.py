@@ -1,4 +1,4 @@
-"""Loss of intra and inter class spread."""
+"""II loss: the spread within classes and the distance between classes."""
 
 import torch
 from torch import Tensor, nn
@@ -6,7 +6,7 @@ from torch.nn import functional
 
 
 class IILoss(nn.Module):
-    r"""Bring rows to the mean of their class, and the two closest means apart.
+    r"""Pull rows to the mean of their class, and push the two closest means apart.
 
     .. math::
 
@@ -16,11 +16,11 @@ class IILoss(nn.Module):
 
     where :math:`z_i` is the embedding of row :math:`i`, :math:`n` the number of rows in
     the batch, and :math:`\mu_k` the mean of its :math:`n_k` rows of class :math:`k`,
-    through which gradients flow. Classes that are not in the batch are left out; the
-    second term is 0 where there are fewer than two.
+    through which gradients flow. Classes without rows in the batch are left out; with
+    fewer than two classes the second term is 0.
 
     It is called as ``loss(embeddings, y)``, with labels in 0..k-1 only. It has no lower
-    bound: embeddings have to be scaled, as
+    bound, so embeddings have to be scaled, as
     :class:`~sk_hypersphere.modules.UnitVariance` does.
 
     Parameters
@@ -62,7 +62,7 @@ class IILoss(nn.Module):
         intra = (z - own).square().sum(dim=-1).mean(dim=-1)
         n = z.shape[-2]
         if self.n_classes > n:
-            # Some classes have no row, but would be in most of the pairs of means.
+            # Classes without rows are dropped: they would be in most pairs of means.
             kept = sizes.argsort(dim=-1, descending=True, stable=True)[..., :n]
             sizes = sizes.gather(-1, kept)  # (n,)
             means = means.gather(-2, kept[..., None].expand(z.shape))  # (n, p)
@@ -70,7 +70,7 @@ class IILoss(nn.Module):
 
 
 def least_gap(means: Tensor, present: Tensor) -> Tensor:
-    """Squared distance of the two closest means, (k, p), of those present, (k,)."""
+    """Return the least squared distance of means, (k, p), that are present, (k,)."""
     differences = means[..., :, None, :] - means[..., None, :, :]  # (k, k, p)
     gaps = differences.square().sum(dim=-1)  # (k, k)
     itself = torch.eye(means.shape[-2], dtype=torch.bool, device=means.device)

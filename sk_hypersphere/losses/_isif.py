@@ -1,9 +1,10 @@
-"""Instance embedding: every sample a class of its own."""
+"""Instance embedding: every sample is a class of its own."""
 
 import torch
 from torch import Tensor, nn
 
-# log(1 - p) stays above -14, and float32 can tell 1 - p from 0.
+# Larger probabilities count as this value: log(1 - p) stays above -14, and 1 - p does
+# not round to 0 in float32.
 LARGEST_PROBABILITY = 1 - 1e-6
 
 
@@ -17,11 +18,11 @@ class ISIFLoss(nn.Module):
         P(j \mid i) = \frac{e^{z_i^\top z_j / \tau}}{\sum_{l \ne i}
         e^{z_i^\top z_l / \tau}}
 
-    over the embeddings :math:`z_i`, of length one, of two views of :math:`n` samples;
+    over the embeddings :math:`z_i`, of length one, of two views of :math:`n` samples.
     :math:`i'` is the other view of the sample that :math:`i` shows, :math:`\tau` the
-    temperature and :math:`m` the weight of the spreading. It stays finite where rows
-    coincide: :math:`P(j \mid i)` counts as at most :math:`1 - 10^{-6}` there, and then
-    has no gradient.
+    temperature and :math:`m` the weight of the spreading. The loss stays finite even if
+    rows coincide: in the second term :math:`P(j \mid i)` is at most
+    :math:`1 - 10^{-6}`, and has no gradient beyond that.
 
     It is called as ``loss(z, y)`` with embeddings, (2 n, p), the first views before
     the second ones in the same order; `y` is not used.
@@ -29,7 +30,7 @@ class ISIFLoss(nn.Module):
     Parameters
     ----------
     temperature : float, default=0.1
-        Above 0. The lower, the more the nearest of the other samples count.
+        Temperature, above 0. The lower it is, the more the nearest other samples count.
 
     negative_weight : float, default=1.0
         Weight of the spreading, at least 0.

@@ -1,4 +1,4 @@
-"""Loss of the autoencoder that prepares an encoder."""
+"""Loss of the autoencoder that pre-trains an encoder."""
 
 from torch import Tensor, nn
 
@@ -13,15 +13,15 @@ class ReconstructionLoss(nn.Module):
 
     where :math:`n` is the number of rows in the batch, :math:`x_i` an input,
     :math:`\hat{x}_i` its reconstruction, :math:`z_i` its code and :math:`\beta` the
-    price of a large code. A price is needed where the code is decoded with noise of
-    fixed size: without it the code would grow until the noise no longer matters. With
-    unit noise this is, up to constants, the evidence bound of a variational
+    penalty of a large code. The penalty is needed if noise of fixed size is added to
+    the code: without it the code would grow until the noise no longer matters. With
+    unit noise the loss is, up to constants, the evidence bound of a variational
     autoencoder of fixed variance.
 
     Parameters
     ----------
     code_penalty : float, default=0.0
-        The price :math:`\beta`, at least 0.
+        The penalty :math:`\beta`, at least 0.
 
     Examples
     --------

@@ -1,6 +1,6 @@
-"""What several losses are made of.
+"""Terms that several losses share.
 
-Rows labelled below 0 are example anomalies, outliers: they belong to no center.
+Rows with a label below 0 are example anomalies and belong to no center.
 """
 
 from collections.abc import Sequence
@@ -11,15 +11,15 @@ from torch.nn import functional
 
 
 def to_own_center(distances: Tensor, y: Tensor) -> Tensor:
-    """Of the distances, squared or not, that to the center of the own cluster or class.
+    """Select each row's distance to the center of its own cluster or class.
 
     Parameters
     ----------
     distances : Tensor of shape (n, k)
-        Distances to the k centers.
+        Distances to the k centers, squared or not.
 
     y : Tensor of shape (n,)
-        Cluster of each row, in 0..k-1; below 0, outliers, it is taken for 0.
+        Cluster of each row, in 0..k-1. Anomalies, below 0, count as cluster 0.
 
     Returns
     -------
@@ -32,7 +32,7 @@ def to_own_center(distances: Tensor, y: Tensor) -> Tensor:
 
 
 def cross_entropies(logits: Tensor, y: Tensor) -> Tensor:
-    """Cross-entropy of every row, (n,), for logits of shape (n, k); 0 for outliers."""
+    """Compute the cross-entropy of every row, (n, k) -> (n,); 0 for anomalies."""
     costs = functional.cross_entropy(
         logits.flatten(0, -2),
         y.flatten().clamp(min=-1),
@@ -43,7 +43,7 @@ def cross_entropies(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def mean_where(mask: Tensor, values: Tensor) -> Tensor:
-    """Mean of the values, (n,), in a mask, (n,); 0, with a gradient, if it is empty.
+    """Average values, (n,), over a mask, (n,); an empty mask gives 0, with a gradient.
 
     The number of rows in the mask never leaves the device.
     """
@@ -51,31 +51,34 @@ def mean_where(mask: Tensor, values: Tensor) -> Tensor:
 
 
 class GeneralizedLoss(nn.Module):
-    r"""What losses have in common that also learn from example anomalies, outliers.
+    r"""Base class of losses that also learn from example anomalies.
 
     .. math::
 
         \frac{1}{n} \sum_{i:\, y_i \ge 0} \ell(x_i, y_i) + \frac{\gamma}{n'}
         \sum_{i:\, y_i < 0} \sum_k \max\bigl(0, (r_k + m_k)^2 - d_{ik}^2\bigr)
 
-    where :math:`\ell` is what a row of a known class costs, in which a loss weighs two
-    terms by :math:`\alpha` and :math:`\beta`, :math:`d_{ik}^2` is the squared distance
-    of row :math:`i` to center :math:`k`, :math:`r_k` and :math:`m_k` are radii and
-    margins, and :math:`n` and :math:`n'` the numbers of known rows and of outliers.
+    where :math:`\ell(x_i, y_i)` is the cost of row :math:`x_i` of the known class
+    :math:`y_i`, in which each loss weighs two terms by :math:`\alpha` and
+    :math:`\beta`, :math:`d_{ik}^2` is the squared distance of row :math:`i` to center
+    :math:`k`, :math:`r_k` and :math:`m_k` are radii and margins, and :math:`n` and
+    :math:`n'` are the numbers of known rows and of anomalies.
 
     Parameters
     ----------
     alpha, beta : float
-        Weights, at least 0.
+        Weights of the two terms, at least 0.
 
     gamma : float or None
-        Weight of the outliers, at least 0; None where there are none.
+        Weight of the anomalies, at least 0; None if there are no anomalies.
 
     radius, margin : float or sequence of float
-        Of all spheres, or one for each.
+        Radius and margin of all spheres, or one for each.
     """
 
     stacks = True
+    sq_radius: Tensor
+    sq_reach: Tensor
 
     def __init__(
         self,
@@ -89,14 +92,14 @@ class GeneralizedLoss(nn.Module):
         self.alpha = alpha
         self.beta = beta
         self.gamma = gamma
-        radius = torch.as_tensor(radius, dtype=torch.float64)
-        margin = torch.as_tensor(margin, dtype=torch.float64)
-        self.are_points = not radius.any()  # then there is nothing to subtract
-        self.register_buffer("sq_radius", radius.square())
-        self.register_buffer("sq_reach", (radius + margin).square())
+        radii = torch.as_tensor(radius, dtype=torch.float64)
+        margins = torch.as_tensor(margin, dtype=torch.float64)
+        self.are_points = not radii.any()  # radii of 0 need no subtraction
+        self.register_buffer("sq_radius", radii.square())
+        self.register_buffer("sq_reach", (radii + margins).square())
 
     def excess(self, sq_distances: Tensor, y: Tensor) -> Tensor:
-        r"""How far rows are outside their own sphere, (n,).
+        r"""Compute how far rows are outside their own sphere, (n,).
 
         .. math:: \max(0, \lVert f(x_i) - c_{y_i} \rVert^2 - r_{y_i}^2)
         """
@@ -106,9 +109,9 @@ class GeneralizedLoss(nn.Module):
         return to_own_center((sq_distances - sq_radius).clamp(min=0), y)
 
     def total(self, costs: Tensor, sq_distances: Tensor, y: Tensor) -> Tensor:
-        """The loss, given what known rows cost, (n,)."""
+        """Compute the loss from the costs of the known rows, (n,)."""
         if self.gamma is None:
-            return costs.mean(dim=-1)  # quicker than to look for the known rows
+            return costs.mean(dim=-1)  # faster than a search for known rows
         known = mean_where(y >= 0, costs)
         if not self.gamma:
             return known

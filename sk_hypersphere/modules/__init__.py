@@ -1,6 +1,6 @@
-"""Networks: encoders from samples to embeddings, and heads upon them.
+"""Networks: encoders map samples to embeddings, heads map embeddings to outputs.
 
-They may import torch alone.
+This folder may import only torch.
 """
 
 from sk_hypersphere.modules._augment import AugmentImages, AugmentRows

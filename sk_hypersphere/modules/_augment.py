@@ -1,31 +1,34 @@
-"""Random changes of samples that leave what they show as it is."""
+"""Random changes of samples that keep their meaning."""
 
 import math
 from collections.abc import Callable
 from copy import deepcopy
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+Augment = TypeVar("Augment", bound=Callable[[Tensor], Tensor] | None)
 
-def own_augment(augment: Callable | None) -> Callable | None:
-    """A copy of a module, which is not trained; anything else as it is."""
+
+def own_augment(augment: Augment) -> Augment:
+    """Copy a module and freeze the copy; return anything else as it is."""
     if isinstance(augment, nn.Module):
         return deepcopy(augment).requires_grad_(False)
     return augment
 
 
 def augmented(x: Tensor, augment: Callable[[Tensor], Tensor]) -> Tensor:
-    """A changed batch, after a check that it is one of the same kind.
+    """Change a batch, and check that its shape and type stay the same.
 
     Parameters
     ----------
     x : Tensor of shape (n, ...)
-        Samples, which `augment` may write to.
+        Samples, which `augment` may overwrite.
 
     augment : callable
-        From a batch of samples to one of the same shape.
+        Maps a batch of samples to one of the same shape.
     """
     kind = x.shape, x.dtype
     changed = augment(x)
@@ -36,39 +39,40 @@ def augmented(x: Tensor, augment: Callable[[Tensor], Tensor]) -> Tensor:
     else:
         return changed
     raise ValueError(
-        f"augment must return a tensor of shape {tuple(kind[0])} and {kind[1]}, as it "
-        f"was given, got {got}. Change the values only."
+        f"augment must return a tensor of shape {tuple(kind[0])} and {kind[1]}, like "
+        f"its input, got {got}. Change the values only."
     )
 
 
 def uniform(n: int, low: float, high: float, like: Tensor) -> Tensor:
-    """Random numbers between two bounds, (n,), of the kind of a tensor."""
+    """Draw n random numbers between two bounds, with the type of a tensor, (n,)."""
     return like.new_empty(n).uniform_(low, high)
 
 
 class AugmentImages(nn.Module):
-    r"""Crop, turn, mirror and shade images, each in its own way.
+    r"""Crop, rotate, mirror and shade each image at random.
 
-    A part of each image, at a random place, is resized to the full image; what a turn
-    lets in from outside repeats the pixels at the border. Then
+    A part of each image, at a random place, is resized to the full image; a rotation
+    fills the corners with the pixels at the border. Then contrast and brightness change
 
     .. math:: x \mapsto \bar{x} + (1 + a) (x - \bar{x}) + b \, \sigma_x,
         \qquad a, b \sim U(-\text{intensity}, \text{intensity})
 
-    with the mean :math:`\bar{x}` and the standard deviation :math:`\sigma_x` of the
-    image, so that images may have any range.
+    by the random numbers :math:`a` and :math:`b`, where :math:`\bar{x}` is the mean and
+    :math:`\sigma_x` the standard deviation of the image, so that images may have any
+    range.
 
     Parameters
     ----------
     scale : float, default=0.5
-        Least share of the area that a crop keeps, in (0, 1]; 1 crops nothing.
+        Smallest share of the area that a crop keeps, in (0, 1]; 1 crops nothing.
 
     rotation : float, default=15.0
-        Largest angle in degrees, at least 0.
+        Largest angle of rotation in degrees, at least 0.
 
     flip : bool, default=True
-        Whether half of the images are mirrored, left to right. Not for digits and
-        texts, of which some mean something else then.
+        Whether half of the images are mirrored, left to right. Use False for digits and
+        text, because mirroring can change their meaning.
 
     intensity : float, default=0.2
         Largest change of contrast and brightness, at least 0.
@@ -104,14 +108,15 @@ class AugmentImages(nn.Module):
                 "augment must fit the samples: AugmentImages changes batches of shape "
                 f"(n, channels, height, width), got {tuple(x.shape)}. Use AugmentRows."
             )
-        grid = functional.affine_grid(self._maps(x), x.shape, align_corners=False)
+        size = list(x.shape)
+        grid = functional.affine_grid(self._maps(x), size, align_corners=False)
         x = functional.grid_sample(
             x, grid, padding_mode="border", align_corners=False
         )  # (n, c, h, w)
         return self._shaded(x) if self.intensity else x
 
     def _maps(self, x: Tensor) -> Tensor:
-        """Where the pixels of an image are taken from, as affine maps, (n, 2, 3)."""
+        """Draw affine maps from new to old pixel positions, (n, 2, 3)."""
         n, _, height, width = x.shape
         side = uniform(n, self.scale, 1.0, x).sqrt()
         angle = uniform(n, -self.rotation, self.rotation, x) * (math.pi / 180)
@@ -119,7 +124,7 @@ class AugmentImages(nn.Module):
         if self.flip:
             mirror = torch.where(uniform(n, 0.0, 1.0, x) < 0.5, -1.0, 1.0)
         cos, sin = side * angle.cos(), side * angle.sin()
-        # Both axes run from -1 to 1, also where an image is not square.
+        # Both axes run from -1 to 1 even if an image is not square.
         oblong = height / width
         shift = (1 - side)[:, None] * uniform(2 * n, -1.0, 1.0, x).view(n, 2)
         rows = [
@@ -139,7 +144,7 @@ class AugmentImages(nn.Module):
 
 
 class AugmentRows(nn.Module):
-    r"""Add noise to the features of rows, and blank some.
+    r"""Add noise to the features of rows, and replace some by their mean.
 
     .. math:: x_j \mapsto \begin{cases} \bar{x}_j & \text{with probability dropout} \\
         x_j + \text{noise} \cdot \sigma_j \epsilon, \quad \epsilon \sim N(0, 1) &
@@ -151,7 +156,7 @@ class AugmentRows(nn.Module):
     Parameters
     ----------
     noise : float, default=0.1
-        At least 0.
+        Standard deviation of the noise over that of the feature, at least 0.
 
     dropout : float, default=0.2
         Share of the features that are replaced, in [0, 1).

@@ -1,4 +1,4 @@
-"""Changed samples in training."""
+"""Module that changes samples in training."""
 
 from collections.abc import Callable
 from functools import partial
@@ -10,18 +10,18 @@ from sk_hypersphere.modules._hypersphere import Hypersphere
 
 
 class Augmented(Hypersphere):
-    """Change samples in training; in evaluation mode they stay as they are.
+    """Change samples in training, and leave them as they are in evaluation mode.
 
     Parameters
     ----------
     encoder : nn.Module
-        From a batch of samples to embeddings of shape (n, p).
+        Maps a batch of samples to embeddings of shape (n, p).
 
     head : nn.Module
-        From embeddings to the output.
+        Maps embeddings to the output.
 
     augment : callable
-        From a batch of samples, which it may write to, to one of the same shape.
+        Maps a batch of samples, which it may overwrite, to one of the same shape.
 
     Examples
     --------
@@ -46,8 +46,10 @@ class Augmented(Hypersphere):
         return super().forward(x)
 
 
-def with_augment(augment: Callable | None) -> Callable[..., Hypersphere]:
-    """What puts a module together that changes samples in training; None does not."""
+def with_augment(
+    augment: Callable[[Tensor], Tensor] | None,
+) -> Callable[..., Hypersphere]:
+    """Return a factory of modules that change samples in training, unless None."""
     if augment is None:
         return Hypersphere
     return partial(Augmented, augment=own_augment(augment))

@@ -1,4 +1,4 @@
-"""An encoder with a decoder, for pre-training."""
+"""Encoder with a decoder, for pre-training."""
 
 import torch
 from torch import Tensor, nn
@@ -12,22 +12,22 @@ class AutoEncoder(nn.Module):
         r = g(f(x) + \varepsilon) - \frac{t(x) - a}{b - a}, \qquad
         \varepsilon \sim \mathcal{N}(0, \sigma^2 I)
 
-    where :math:`f` is the encoder, :math:`g` the decoder, :math:`t` what is
-    reconstructed, :math:`[a, b]` the span of its values over the training data and
-    :math:`\varepsilon` the noise, drawn anew for every row in training and absent in
-    evaluation. In these units the data span 0 to 1, so that no unit of the input
-    changes the training.
+    where :math:`r` is the residual of a sample :math:`x`, :math:`f` the encoder,
+    :math:`g` the decoder, :math:`t` the target of the reconstruction, :math:`[a, b]`
+    the range of its values over the training data and :math:`\varepsilon` the noise,
+    which is drawn anew for every row in training and absent in evaluation. Targets are
+    scaled to [0, 1], so that the unit of the input does not change the training.
 
     Parameters
     ----------
     encoder : nn.Module
-        From samples to codes of shape (n, p).
+        Maps samples to codes of shape (n, p).
 
     decoder : nn.Module
-        From codes to reconstructions, of the target's shape.
+        Maps codes to reconstructions of the target's shape.
 
     target : nn.Module, default=None
-        From samples to what is reconstructed; None is the samples themselves.
+        Maps samples to targets; None reconstructs the samples themselves.
 
     noise : float, default=0.0
         Standard deviation :math:`\sigma` of the noise on the code.
@@ -35,7 +35,7 @@ class AutoEncoder(nn.Module):
     Attributes
     ----------
     low, high : Tensor of shape ()
-        The span :math:`[a, b]`, buffers; 0 and 1 at first.
+        The range :math:`[a, b]`, buffers that start at 0 and 1.
 
     Examples
     --------
@@ -44,6 +44,9 @@ class AutoEncoder(nn.Module):
     >>> residual.shape, code.shape
     (torch.Size([3, 4]), torch.Size([3, 2]))
     """
+
+    low: Tensor
+    high: Tensor
 
     def __init__(
         self,

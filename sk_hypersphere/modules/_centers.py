@@ -1,29 +1,30 @@
-"""From embeddings to squared distances to centers."""
+"""Heads that map embeddings to squared distances to centers."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-# In each component, relative to the center's where that is above 1. Far below all
-# distances that matter, but not so far that the gradient of a loss which has a pole at
-# the center would drown all others.
-HAIR = 1e-4
+# A row at the center is shifted by this much in each component, times the size of the
+# center's component if that is above 1. The shift is far below all distances that
+# matter, but so large that the gradient of a loss with a pole at the center does not
+# dominate all others.
+SHIFT = 1e-4
 
 
 def squared_distances(
     z: Tensor, centers: Tensor, *, dtype: torch.dtype | None = None
 ) -> Tensor:
-    r"""Squared Euclidean distances between embeddings and centers.
+    r"""Compute squared Euclidean distances between embeddings and centers.
 
     .. math::
 
         d_{ik} = \lVert z_i - c_k \rVert^2
                = \lVert z_i \rVert^2 + \lVert c_k \rVert^2 - 2 z_i^\top c_k
 
-    after both sides are shifted so that the centers :math:`c_k` have mean 0. The
-    shift changes no distance, but keeps the digits that the expanded form would lose
-    far from the origin. For a single center the differences are squared themselves. No
-    array of shape (n, k, p) is made.
+    after embeddings :math:`z_i` and centers :math:`c_k` are shifted so that the centers
+    have mean 0. The shift changes no distance, but keeps the digits that the expanded
+    form would lose far from the origin. For a single center the differences are squared
+    directly. No array of shape (n, k, p) is made.
 
     Parameters
     ----------
@@ -34,13 +35,12 @@ def squared_distances(
         Centers.
 
     dtype : torch.dtype, default=None
-        Type of the result, and in which the expanded form is computed; None is that of
-        `z`.
+        Type of the result and of the expanded form; None means the type of `z`.
 
     Returns
     -------
     Tensor of shape (n, k)
-        In squared units of the embedding, at least 0.
+        Squared distances in squared units of the embedding, at least 0.
 
     Examples
     --------
@@ -49,8 +49,8 @@ def squared_distances(
     """
     dtype = dtype or z.dtype
     if centers.shape[-2] == 1:
-        # No digits cancel here, so that the type of z will do: it is quicker. So is
-        # this function, which subtracts and squares at once.
+        # No digits cancel here, so the type of z is accurate enough, and faster.
+        # mse_loss is faster too, because it subtracts and squares at once.
         squares = functional.mse_loss(z, centers.expand_as(z), reduction="none")
         return squares.sum(dim=-1, keepdim=True).to(dtype)  # (n, p) -> (n, 1)
     z, centers = z.to(dtype), centers.to(dtype)
@@ -64,17 +64,17 @@ def squared_distances(
 class Centers(nn.Module):
     """Centers of hyperspheres: a head that maps embeddings to squared distances.
 
-    In evaluation mode distances are float64, and those to many centers are computed in
-    it, so that scores keep their last digits.
+    In evaluation mode distances are float64, and distances to several centers are
+    computed in float64, so that scores keep their last digits.
 
     Parameters
     ----------
     centers : Tensor of shape (k, p)
-        Where the centers are, or start.
+        The centers, or their start if they are learnable.
 
     learnable : bool, default=False
         If True the centers are a parameter, moved by the optimizer; otherwise a
-        buffer, which stays.
+        buffer, which does not change.
 
     Attributes
     ----------
@@ -82,7 +82,7 @@ class Centers(nn.Module):
         The centers.
 
     sq_radii : Tensor of shape (k,)
-        Squared radii of the spheres around them, a buffer; 0 at first.
+        Squared radii of the spheres around them, a buffer that starts at 0.
 
     Examples
     --------
@@ -92,6 +92,8 @@ class Centers(nn.Module):
     """
 
     stacks = True
+    centers: Tensor
+    sq_radii: Tensor
 
     def __init__(self, centers: Tensor, *, learnable: bool = False):
         super().__init__()
@@ -111,9 +113,11 @@ class Centers(nn.Module):
         return squared_distances(z, self.centers, dtype=dtype)
 
     def depths(self, z: Tensor) -> Tensor:
-        r"""How deep embeddings are inside the spheres.
+        r"""Compute how deep embeddings are inside the spheres.
 
         .. math:: \max_k \bigl( R_k^2 - \lVert z_i - c_k \rVert^2 \bigr)
+
+        for embeddings :math:`z_i`, centers :math:`c_k` and radii :math:`R_k`.
 
         Parameters
         ----------
@@ -123,7 +127,7 @@ class Centers(nn.Module):
         Returns
         -------
         Tensor of shape (n,), float64
-            In squared units of the embedding; below 0 outside all spheres.
+            Depths in squared units of the embedding; below 0 outside all spheres.
 
         Examples
         --------
@@ -134,7 +138,7 @@ class Centers(nn.Module):
         if len(self.centers) > 1:
             return (self.sq_radii - self(z)).amax(dim=1)  # (n, k) -> (n,)
         squares = (z - self.centers).square_()  # (n, p)
-        # For few components, a product with ones is quicker than a sum.
+        # A product with ones is faster than a sum over few components.
         sq_distances = squares @ squares.new_ones(squares.shape[1])  # (n,)
         return self.sq_radii.double() - sq_distances
 
@@ -142,13 +146,13 @@ class Centers(nn.Module):
 class Center(Centers):
     """A single center that rows can be pushed away from, even from the center itself.
 
-    There the gradient of a squared distance is 0. In training, a row that is exactly at
-    the center is therefore taken to be a hair beside it, in the direction of all ones.
+    At the center the gradient of a squared distance is 0. In training, a row that is
+    exactly at the center is therefore shifted slightly in the direction of all ones.
 
     Parameters
     ----------
     center : Tensor of shape (p,)
-        Where the center is; it stays.
+        The center, which does not change.
 
     Attributes
     ----------
@@ -156,7 +160,7 @@ class Center(Centers):
         The center, a buffer.
 
     sq_radii : Tensor of shape (1,)
-        Squared radius of the sphere around it, a buffer; 0 at first.
+        Squared radius of the sphere around it, a buffer that starts at 0.
 
     Examples
     --------
@@ -172,8 +176,8 @@ class Center(Centers):
     def forward(self, z: Tensor) -> Tensor:
         if self.training:
             at_center = (z == self.centers).all(dim=-1, keepdim=True)  # (n, 1)
-            hair = HAIR * self.centers.abs().clamp(min=1)  # (1, p)
-            z = torch.where(at_center, z + hair, z)
+            shift = SHIFT * self.centers.abs().clamp(min=1)  # (1, p)
+            z = torch.where(at_center, z + shift, z)
         return super().forward(z)
 
 
@@ -182,7 +186,8 @@ class OriginAndOnes(Centers):
 
     .. math:: \bigl[\lVert z_i \rVert^2, \lVert z_i - \mathbf{1} \rVert^2\bigr]
 
-    Differences are squared themselves, so that no digits cancel.
+    for embeddings :math:`z_i`. Differences are squared directly, so that no digits
+    cancel.
 
     Parameters
     ----------
@@ -195,7 +200,7 @@ class OriginAndOnes(Centers):
         The centers, a buffer.
 
     sq_radii : Tensor of shape (2,)
-        Squared radii of the spheres around them, a buffer; 0 at first.
+        Squared radii of the spheres around them, a buffer that starts at 0.
 
     Examples
     --------
@@ -216,7 +221,7 @@ class OriginAndOnes(Centers):
 
 
 class CentersAndLogits(Centers):
-    r"""Centers to learn beside a linear classifier: squared distances, then logits.
+    r"""Learned centers and a linear classifier: squared distances, then logits.
 
     .. math::
 
@@ -225,13 +230,13 @@ class CentersAndLogits(Centers):
 
     for embeddings :math:`z_i`, centers :math:`c_k`, and weights :math:`w_k` and biases
     :math:`b_k`. The classifier starts with :math:`w_k = 2 c_k` and
-    :math:`b_k = -\lVert c_k \rVert^2`, for which the largest logit is that of the
-    nearest center: both start in agreement.
+    :math:`b_k = -\lVert c_k \rVert^2`, so that the nearest center has the largest logit
+    at the start.
 
     Parameters
     ----------
     centers : Tensor of shape (k, p)
-        Where the centers start.
+        Start of the centers.
 
     Attributes
     ----------
@@ -239,10 +244,10 @@ class CentersAndLogits(Centers):
         The centers, a parameter.
 
     sq_radii : Tensor of shape (k,)
-        Squared radii of the spheres around them, a buffer; 0 at first.
+        Squared radii of the spheres around them, a buffer that starts at 0.
 
     classifier : nn.Linear
-        From embeddings to logits.
+        Maps embeddings to logits.
 
     Examples
     --------

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 
 class ContrastNorm(nn.Module):
-    r"""Global contrast normalization: every sample to mean 0 and like contrast.
+    r"""Global contrast normalization: give every sample mean 0 and similar contrast.
 
     .. math::
 
@@ -18,7 +18,7 @@ class ContrastNorm(nn.Module):
     ----------
     strength : float, default=1.0
         The exponent :math:`\alpha`, from 0 to 1: 1 removes differences of contrast
-        between samples, 0.5 leaves their square root, 0 leaves them as they are.
+        between samples, 0.5 keeps their square root, 0 keeps them as they are.
 
     Examples
     --------
@@ -34,7 +34,7 @@ class ContrastNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         dims = tuple(range(1, x.ndim))
-        # From the first value on, a constant sample is 0 to the last bit.
+        # Subtracting the first value makes a constant sample exactly 0.
         x = x - x.flatten(1)[:, :1].view(-1, *[1] * len(dims))
         x = x - x.mean(dim=dims, keepdim=True)
         contrast = x.abs().mean(dim=dims, keepdim=True)  # (n, ...) -> (n, 1, ...)

@@ -1,9 +1,9 @@
-"""Encoders for images, none of which can collapse a hypersphere by a bias.
+"""Convolutional encoder for images that cannot collapse a hypersphere by a bias.
 
-Every convolution and linear layer is without bias, every batch normalization without
-learned shift and scale, and no activation is bounded: with these the constant map onto
-the center is out of reach (L. Ruff et al. "Deep One-Class Classification". ICML 2018,
-propositions 2 and 3).
+Convolutions and linear layers have no bias, batch normalization has no learned shift
+and scale, and no activation is bounded. So the encoder cannot map all images to the
+center (L. Ruff et al. "Deep One-Class Classification". ICML 2018, propositions 2 and
+3).
 """
 
 import math
@@ -19,7 +19,7 @@ from sk_hypersphere.modules._frequencies import LowFrequencies
 
 
 def check_image_shape(name: str, input_shape: tuple[int, ...]) -> None:
-    """Refuse samples that are not (channels, height, width)."""
+    """Raise an error unless samples have the shape (channels, height, width)."""
     if len(input_shape) != 3:
         raise ValueError(
             f"{name} encodes images of shape (n_samples, channels, height, width), got "
@@ -29,7 +29,7 @@ def check_image_shape(name: str, input_shape: tuple[int, ...]) -> None:
 
 
 def normalized(n_channels: int, negative_slope: float) -> list[nn.Module]:
-    """Batch normalization without learned shift and scale, then leaky ReLU."""
+    """Return batch normalization without learned shift and scale, then leaky ReLU."""
     return [
         nn.BatchNorm2d(n_channels, eps=1e-4, affine=False),
         nn.LeakyReLU(negative_slope),
@@ -37,18 +37,18 @@ def normalized(n_channels: int, negative_slope: float) -> list[nn.Module]:
 
 
 class ConvNet(nn.Module):
-    r"""Strided convolutions beside a blurred view: the default encoder for images.
+    r"""Strided convolutions and a blurred view: the default encoder for images.
 
     .. math::
 
         f(x) = \bigl[\, g(t_1(x)) \,;\; v(t_{1/2}(x)) \,\bigr]
 
-    The learned part :math:`g` are convolutions and one linear layer upon the image
-    after contrast normalization :math:`t_1`. It knows the shapes that it was trained
-    on, but little of what lies off them. The fixed part :math:`v`, the low frequencies
-    of the image with half of its contrast normalized, :math:`t_{1/2}`, keeps plain
-    distances between images in the embedding. Together they separate better than
-    either.
+    The learned part :math:`g` consists of convolutions and one linear layer, applied to
+    the image :math:`x` after contrast normalization :math:`t_1`. It represents the
+    shapes that it was trained on, but other shapes poorly. The fixed part :math:`v`,
+    the low frequencies of the image after half a contrast normalization
+    :math:`t_{1/2}`, keeps plain distances between images in the embedding. Both
+    together separate better than either part alone.
 
     Parameters
     ----------
@@ -59,12 +59,12 @@ class ConvNet(nn.Module):
         Size of the embedding p.
 
     n_learned : int, default=32
-        How many of the components are learned; the others are fixed. With
+        Number of learned components; the others are fixed. With
         ``n_components <= n_learned`` all are learned.
 
     view_weight : float, default=1.0
-        Variance of the fixed part, had it all frequencies, over `n_learned`: its share
-        in squared distances beside that of the learned components.
+        Variance that the fixed part would have with all frequencies, divided by
+        `n_learned`. It sets the share of the fixed part in squared distances.
 
     channels : sequence of int, default=(16, 32)
         Output channels of the convolutions. Each halves height and width.
@@ -83,8 +83,8 @@ class ConvNet(nn.Module):
     """
 
     default_n_components = 32
-    # Between many centers the fixed part tells neighbours apart. A single sphere can
-    # only shrink what it learns.
+    # With many centers the fixed part helps to separate neighbouring ones. A single
+    # sphere can only shrink the learned part.
     many_centers_n_components = 256
     default_pretrain_epochs = 4
 
@@ -115,7 +115,7 @@ class ConvNet(nn.Module):
         self.code = nn.Sequential(*self._code_layers())
         self.view = None
         if n_view:
-            # Half of the contrast is kept: some anomalies differ in nothing else.
+            # Half of the contrast is kept, because some anomalies differ only in it.
             self.view = nn.Sequential(
                 ContrastNorm(strength=0.5),
                 LowFrequencies(input_shape, n_view, view_weight * self.n_learned),
@@ -144,7 +144,7 @@ class ConvNet(nn.Module):
     def _decoder_layers(self) -> Iterator[nn.Module]:
         yield nn.Linear(self.n_learned, math.prod(self.shapes[-1]), bias=False)
         yield nn.Unflatten(1, self.shapes[-1])
-        for (n_in, *size_in), (n_out, *size_out) in pairwise(self.shapes[::-1]):
+        for (n_in, *_), (n_out, height, width) in pairwise(self.shapes[::-1]):
             yield from normalized(n_in, self.negative_slope)
             yield nn.ConvTranspose2d(
                 n_in,
@@ -152,16 +152,13 @@ class ConvNet(nn.Module):
                 self.kernel_size,
                 stride=2,
                 padding=self.kernel_size // 2,
-                # Halving rounds up, so that doubling may be one too many or just right.
-                output_padding=[
-                    large - (2 * small - 1)
-                    for small, large in zip(size_in, size_out, strict=True)
-                ],
+                # The layer maps n to 2 n - 1, so an even size needs one more pixel.
+                output_padding=(1 - height % 2, 1 - width % 2),
             )
         yield nn.Sigmoid()
 
     def make_autoencoder(self, noise: float) -> AutoEncoder:
-        """The learned part with its mirror image, for the image after normalization."""
+        """Return the learned part with a mirrored decoder, for normalized images."""
         return AutoEncoder(
             nn.Sequential(self.contrast, self.code),
             nn.Sequential(*self._decoder_layers()),
@@ -173,9 +170,9 @@ class ConvNet(nn.Module):
 def halved_shapes(
     input_shape: tuple[int, ...], channels: Sequence[int]
 ) -> list[tuple[int, int, int]]:
-    """Shapes before and after convolutions that halve height and width, rounding up."""
-    _, height, width = input_shape
-    shapes = [tuple(input_shape)]
+    """List the shapes before and after each halving of height and width, rounded up."""
+    n_channels, height, width = input_shape
+    shapes = [(n_channels, height, width)]
     for n_channels in channels:
         height, width = (height + 1) // 2, (width + 1) // 2
         shapes.append((n_channels, height, width))

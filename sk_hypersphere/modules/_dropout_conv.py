@@ -1,4 +1,4 @@
-"""An encoder for images that overfits less on a few anomalies."""
+"""Encoder for images that overfits less to a few anomalies."""
 
 import math
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ from sk_hypersphere.modules._conv import check_image_shape, halved_shapes
 class DropoutConvNet(nn.Sequential):
     """Strided convolutions and a hidden layer, with dropout.
 
-    Each channel is brought to mean 0 and variance 1 by batch normalization without
-    learned shift and scale; then there are convolutions and one hidden layer, with
-    biases and ReLU, and dropout in front of both linear layers, so that a few anomalies
-    are not soon learned by heart. With its biases it can collapse, mapping all images
-    to one point, so it needs a loss that keeps some apart.
+    Batch normalization without learned shift and scale brings each channel to mean 0
+    and variance 1. Convolutions and one hidden layer follow, with biases and ReLU.
+    Dropout in front of both linear layers reduces overfitting to a few anomalies. The
+    biases allow a collapse, in which all images map to one point, so the network needs
+    a loss that keeps some images apart.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class DropoutConvNet(nn.Sequential):
                 f"dropout must be in [0, 1), got {dropout}. Start from 0.3."
             )
         shapes = halved_shapes(input_shape, channels)
-        layers = [nn.BatchNorm2d(input_shape[0], affine=False)]
+        layers: list[nn.Module] = [nn.BatchNorm2d(input_shape[0], affine=False)]
         for (n_in, *_), (n_out, *_) in pairwise(shapes):
             layers += [
                 nn.Conv2d(n_in, n_out, kernel_size, stride=2, padding=kernel_size // 2),

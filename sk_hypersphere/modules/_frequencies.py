@@ -1,4 +1,4 @@
-"""Frequencies of images: a fixed view that keeps distances."""
+"""Low frequencies of images, as a fixed linear view."""
 
 import math
 
@@ -14,10 +14,10 @@ class LowFrequencies(nn.Module):
         v(x) = \sqrt{\tfrac{s}{m}} \; B^\top \frac{x - \mu}{\sigma}
 
     where :math:`\mu` and :math:`\sigma` are the mean and standard deviation of each
-    channel, as batch normalization keeps them, :math:`m` the number of values of an
-    image, :math:`s` the variance that all :math:`m` frequencies would have together and
-    :math:`B` the first columns of the orthonormal cosine transform, lowest frequency
-    first. Distances between views are distances between blurred images.
+    channel, from batch normalization, :math:`m` is the number of values of an image
+    :math:`x`, :math:`s` the variance that all :math:`m` frequencies would have together
+    and :math:`B` the first columns of the orthonormal cosine transform, lowest
+    frequency first. Distances between views are distances between blurred images.
 
     Parameters
     ----------
@@ -39,6 +39,8 @@ class LowFrequencies(nn.Module):
     True
     """
 
+    basis: Tensor
+
     def __init__(
         self, input_shape: tuple[int, ...], n_components: int, variance: float = 1.0
     ):
@@ -56,7 +58,7 @@ class LowFrequencies(nn.Module):
 
 
 def cosine_basis(height: int, width: int, n_frequencies: int) -> Tensor:
-    """Lowest frequencies of the orthonormal cosine transform of images.
+    """Return the lowest frequencies of the orthonormal cosine transform of images.
 
     Returns
     -------
@@ -72,7 +74,7 @@ def cosine_basis(height: int, width: int, n_frequencies: int) -> Tensor:
 
 
 def cosines(n: int) -> Tensor:
-    """Orthonormal cosines over n points, (n, frequencies)."""
+    """Return orthonormal cosines over n points, (n, frequencies)."""
     frequencies = torch.arange(n)
     angles = math.pi / n * (torch.arange(n)[:, None] + 0.5) * frequencies
     norms = torch.where(frequencies == 0, math.sqrt(1 / n), math.sqrt(2 / n))

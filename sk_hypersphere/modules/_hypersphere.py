@@ -1,23 +1,27 @@
-"""An encoder with a head: what every estimator trains."""
+"""Encoder with a head, the network that every estimator trains."""
+
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from sk_hypersphere.modules._centers import Centers
+
 
 class Hypersphere(nn.Module):
-    """Map samples to embeddings, and embeddings to what the loss is a function of.
+    """Map samples to embeddings, and embeddings to the input of the loss.
 
-    Under `torch.autocast` the encoder alone is in lower precision: differences of
-    embeddings would lose their digits.
+    Under `torch.autocast` only the encoder runs in lower precision, because the head
+    would lose digits in differences of embeddings.
 
     Parameters
     ----------
     encoder : nn.Module
-        From a batch of samples to embeddings of shape (n, p).
+        Maps a batch of samples to embeddings of shape (n, p).
 
     head : nn.Module
-        From embeddings to the output: most often
-        :class:`~sk_hypersphere.modules.Centers`, whose output are squared distances of
+        Maps embeddings to the output; most often
+        :class:`~sk_hypersphere.modules.Centers`, which returns squared distances of
         shape (n, k).
 
     Examples
@@ -34,12 +38,12 @@ class Hypersphere(nn.Module):
         self.head = head
 
     def embed(self, x: Tensor) -> Tensor:
-        """Embeddings of samples, (n, p), as `transform` returns them."""
+        """Return embeddings of samples, (n, p), as `transform` does."""
         return self.encoder(x)
 
     def depths(self, x: Tensor) -> Tensor:
-        """How deep samples are inside the spheres of the head, (n,); see `Centers`."""
-        return self.head.depths(self.embed(x))
+        """Compute how deep samples are inside the spheres of a `Centers` head, (n,)."""
+        return cast(Centers, self.head).depths(self.embed(x))
 
     def forward(self, x: Tensor) -> Tensor:
         z = self.encoder(x)

@@ -1,4 +1,4 @@
-"""The LeNets of the papers, without anything that collapses a hypersphere."""
+"""LeNets of the papers, without layers that let a hypersphere collapse."""
 
 from itertools import pairwise
 
@@ -9,7 +9,7 @@ from sk_hypersphere.modules._conv import check_image_shape, normalized
 
 
 def lenet_stage(n_in: int, n_out: int, negative_slope: float) -> list[nn.Module]:
-    """Convolution, normalization and pooling of the LeNets."""
+    """Return convolution, normalization and pooling of a LeNet."""
     return [
         nn.Conv2d(n_in, n_out, 5, padding=2, bias=False),
         *normalized(n_out, negative_slope),
@@ -20,7 +20,7 @@ def lenet_stage(n_in: int, n_out: int, negative_slope: float) -> list[nn.Module]
 def upsampling_stage(
     n_in: int, n_out: int, negative_slope: float, padding: int = 2
 ) -> list[nn.Module]:
-    """Transposed convolution, normalization and doubling of the LeNets' decoders."""
+    """Return transposed convolution, normalization and doubling of a decoder."""
     return [
         nn.ConvTranspose2d(n_in, n_out, 5, padding=padding, bias=False),
         *normalized(n_out, negative_slope),
@@ -67,18 +67,18 @@ class LeNet(nn.Sequential):
         self.negative_slope = negative_slope
 
     def _code_maps(self) -> int:
-        """Number of the 4 x 4 maps that the decoder folds a code into."""
+        """Return the number of 4 x 4 maps into which the decoder folds a code."""
         if self.n_components % 16:
             raise ValueError(
                 f"The decoder of {type(self).__name__} starts from 4 x 4 maps, so "
                 f"n_components must be a multiple of 16, got {self.n_components}. "
-                "Change it, or give decoder=."
+                "Change it, or pass decoder=."
             )
         return self.n_components // 16
 
 
 class MNISTLeNet(LeNet):
-    """The LeNet that Deep SVDD was published with on MNIST.
+    """LeNet of the Deep SVDD paper for MNIST.
 
     Two convolutions of 8 and 4 channels, each with pooling, and one linear layer.
 
@@ -109,7 +109,7 @@ class MNISTLeNet(LeNet):
     side = 28
 
     def make_autoencoder(self, noise: float) -> AutoEncoder:
-        """This encoder with the decoder of the paper."""
+        """Return this encoder with the decoder of the paper."""
         n_maps = self._code_maps()
         decoder = nn.Sequential(
             nn.Unflatten(1, (n_maps, 4, 4)),
@@ -124,7 +124,7 @@ class MNISTLeNet(LeNet):
 
 
 class CIFARLeNet(LeNet):
-    """The LeNet that Deep SVDD was published with on CIFAR-10.
+    """LeNet of the Deep SVDD paper for CIFAR-10.
 
     Three convolutions of 32, 64 and 128 channels, each with pooling, and one linear
     layer.
@@ -156,7 +156,7 @@ class CIFARLeNet(LeNet):
     side = 32
 
     def make_autoencoder(self, noise: float) -> AutoEncoder:
-        """This encoder with the decoder of the paper."""
+        """Return this encoder with the decoder of the paper."""
         n_maps = self._code_maps()
         decoder = nn.Sequential(
             nn.BatchNorm1d(self.n_components, eps=1e-4, affine=False),

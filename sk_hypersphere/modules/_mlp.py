@@ -1,4 +1,4 @@
-"""The default encoder for rows of a table."""
+"""Default encoder for rows of a table."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -9,7 +9,7 @@ from sk_hypersphere.modules._autoencoder import AutoEncoder
 
 
 def dense(sizes: Sequence[int], bias: bool) -> nn.Sequential:
-    """Linear layers of the given sizes with a ReLU between each two."""
+    """Chain linear layers of the given sizes, with a ReLU between each two."""
     layers = []
     for n_in, n_out in pairwise(sizes):
         layers += [nn.Linear(n_in, n_out, bias=bias), nn.ReLU(inplace=True)]
@@ -40,7 +40,7 @@ class MLP(nn.Sequential):
     bias : bool, default=True
         Whether layers have a bias. With a bias the encoder can map every sample to
         the center and so collapse the hypersphere, given enough epochs or weight
-        decay; on tables it scores better at the default lengths.
+        decay; with the default numbers of epochs it scores better on tables.
 
     Examples
     --------
@@ -50,7 +50,7 @@ class MLP(nn.Sequential):
     """
 
     default_n_components = 64
-    # Many centers follow the data, whose distances more components keep.
+    # Many centers follow the data, and more components keep more of its distances.
     many_centers_n_components = 256
 
     def __init__(
@@ -71,5 +71,5 @@ class MLP(nn.Sequential):
         self.sizes = sizes
 
     def make_autoencoder(self, noise: float) -> AutoEncoder:
-        """This encoder with its mirror image as decoder."""
+        """Return this encoder with its mirror image as decoder."""
         return AutoEncoder(self, dense(self.sizes[::-1], bias=True), noise=noise)

@@ -1,17 +1,18 @@
-"""Several modules of the same shape as one, with a batch for each of them.
+"""Several modules of the same shape run as one, each on a batch of its own.
 
-A stack takes tensors with the members along a new first axis, and treats each member's
-part with its own weights. Modules whose code counts axes from the end do that as they
-are, given weights that are stacked; they say so by an attribute ``stacks = True``.
+A stack takes tensors with the members along a new first axis, and applies the weights
+of each member to its own part. Modules whose code counts axes from the end need only
+stacked weights for that; they declare it by an attribute ``stacks = True``.
 """
 
 from collections.abc import Sequence
 from copy import copy
+from typing import cast, overload
 
 import torch
 from torch import Tensor, nn
 
-# They treat every number by itself.
+# These functions act on every number by itself.
 ELEMENTWISE = (
     nn.ELU,
     nn.GELU,
@@ -52,20 +53,29 @@ class StackedLinear(nn.Module):
         return torch.baddbmm(self.bias[:, None], x, self.weight.mT)
 
 
+@overload
+def stack_tensors(tensors: Sequence[Tensor]) -> Tensor: ...
+
+
+@overload
+def stack_tensors(tensors: Sequence[Tensor | None]) -> Tensor | None: ...
+
+
 def stack_tensors(tensors: Sequence[Tensor | None]) -> Tensor | None:
-    """Tensors of one shape along a new first axis; a parameter if they are."""
-    if tensors[0] is None:
+    """Stack tensors of one shape along a first axis; parameters give a parameter."""
+    first = tensors[0]
+    if first is None:
         return None
-    stack = torch.stack([tensor.detach() for tensor in tensors])
-    if isinstance(tensors[0], nn.Parameter):
-        return nn.Parameter(stack, requires_grad=tensors[0].requires_grad)
+    stack = torch.stack([cast(Tensor, tensor).detach() for tensor in tensors])
+    if isinstance(first, nn.Parameter):
+        return nn.Parameter(stack, requires_grad=first.requires_grad)
     return stack
 
 
 def stack_modules(modules: Sequence[nn.Module]) -> nn.Module:
-    """One module for several, for which `can_stack` and `are_alike` hold.
+    """Merge modules for which `can_stack` and `are_alike` hold into one.
 
-    Its `state_dict` has the names of theirs.
+    The names in its `state_dict` are the names in theirs.
 
     Examples
     --------
@@ -74,7 +84,7 @@ def stack_modules(modules: Sequence[nn.Module]) -> nn.Module:
     torch.Size([3, 5, 2])
     """
     if type(modules[0]) is nn.Linear:
-        return StackedLinear(modules)
+        return StackedLinear(cast(Sequence[nn.Linear], modules))
     stack = copy(modules[0])
     for kind in ("_parameters", "_buffers", "_modules"):
         join = stack_modules if kind == "_modules" else stack_tensors
@@ -86,17 +96,18 @@ def stack_modules(modules: Sequence[nn.Module]) -> nn.Module:
 
 
 def load_members(modules: Sequence[nn.Module], stack: nn.Module) -> None:
-    """Write into each module its share of a stack of them."""
+    """Copy the weights of a stack back into its members."""
     state = stack.state_dict()
     for k, module in enumerate(modules):
         module.load_state_dict({name: tensor[k] for name, tensor in state.items()})
 
 
 def can_stack(module: nn.Module) -> bool:
-    """Whether a module can be a member of a stack.
+    """Check whether a module can be a member of a stack.
 
-    It can if all its parts say so, or are chains of linear layers and functions of
-    single numbers, such as `MLP`. No part may occur twice, share weights or have hooks.
+    Each part must declare ``stacks = True``, or be a linear layer, an elementwise
+    function or a chain of such parts, as in `MLP`. No part may occur twice, share
+    weights or have hooks.
     """
     parts = [*module.modules()]
     n_shared = sum(len([*part.parameters(recurse=False)]) for part in parts)
@@ -116,9 +127,9 @@ def _is_stackable(part: nn.Module) -> bool:
 
 
 def are_alike(modules: Sequence[nn.Module]) -> bool:
-    """Whether modules have the same parts, with weights of the same shapes."""
+    """Check whether modules have the same parts, with weights of the same shapes."""
 
-    def shape(module):
+    def shape(module: nn.Module) -> tuple[str, list[tuple[str, torch.Size, bool]]]:
         return repr(module), [
             (name, tensor.shape, tensor.requires_grad)
             for name, tensor in module.state_dict(keep_vars=True).items()

@@ -11,20 +11,20 @@ from sk_hypersphere.modules._hypersphere import Hypersphere
 
 
 class TwoViews(Hypersphere):
-    """Embed two views of each sample, (n, ...) to (2 n, p): first ones, second ones.
+    """Embed two views of each sample, (n, ...) to (2 n, p): all first, then all second.
 
-    The embedding of a sample itself has unit length.
+    `embed` scales the embedding of the unchanged sample to unit length.
 
     Parameters
     ----------
     encoder : nn.Module
-        From a batch of samples to embeddings of shape (n, p).
+        Maps a batch of samples to embeddings of shape (n, p).
 
     head : nn.Module
-        From embeddings to the output.
+        Maps embeddings to the output.
 
     augment : callable
-        From a batch of samples, which it may write to, to one of the same shape.
+        Maps a batch of samples, which it may overwrite, to one of the same shape.
 
     Examples
     --------

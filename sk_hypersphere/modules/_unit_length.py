@@ -1,4 +1,4 @@
-"""Directions in place of embeddings."""
+"""Scaling of embeddings to unit length."""
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -9,7 +9,7 @@ class UnitLength(nn.Module):
 
     .. math:: z \mapsto z / \lVert z \rVert
 
-    A row of zeros stays what it is.
+    for each row :math:`z`. A row of zeros stays as it is.
 
     Examples
     --------

@@ -1,8 +1,8 @@
-"""Embeddings of a batch, scaled as a whole."""
+"""Scaling of a batch of embeddings to unit variance."""
 
 from torch import Tensor, nn
 
-# Less is the rounding error of a batch without variance, such as a single row.
+# A smaller variance is the rounding error of a batch without variance, such as one row.
 LEAST_VARIANCE = 1e-12
 
 
@@ -15,9 +15,9 @@ class UnitVariance(nn.Module):
         v = \frac{1}{n p} \sum_{i=1}^{n} \lVert z_i - \bar z \rVert^2
 
     where :math:`z_i` are the :math:`n` embeddings of the batch, of :math:`p` components
-    each, and :math:`\bar z` is their mean. Batch normalization scales every component
-    by itself; one scale for all keeps spheres spheres, and needs no running statistics:
-    it does not change who is nearest to whom.
+    each, and :math:`\bar z` is their mean. Batch normalization would scale every
+    component by itself. One common scale keeps spheres round and does not change which
+    embeddings are nearest, so it needs no running statistics.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The wide residual network, for classifiers of small images."""
+"""Wide residual network, for classifiers of small images."""
 
 from itertools import pairwise
 
@@ -8,7 +8,7 @@ from sk_hypersphere.modules._conv import check_image_shape
 
 
 def convolution(n_in: int, n_out: int, kernel_size: int, stride: int = 1) -> nn.Conv2d:
-    """Convolution without bias, its weights of variance 2 / (kernel area * n_out)."""
+    """Return a convolution without bias; weight variance 2 / (kernel area * n_out)."""
     layer = nn.Conv2d(
         n_in, n_out, kernel_size, stride, padding=kernel_size // 2, bias=False
     )
@@ -17,13 +17,13 @@ def convolution(n_in: int, n_out: int, kernel_size: int, stride: int = 1) -> nn.
 
 
 def activation(n_channels: int) -> list[nn.Module]:
-    """Batch normalization with learned shift and scale, then ReLU."""
-    # Batch normalization does not need its output again: ReLU may overwrite it.
+    """Return batch normalization with learned shift and scale, then ReLU."""
+    # Batch normalization does not need its output again, so ReLU may overwrite it.
     return [nn.BatchNorm2d(n_channels), nn.ReLU(inplace=True)]
 
 
 class WideBlock(nn.Module):
-    """One residual block; :class:`WideResNet` has its equation."""
+    """One residual block; the equation is in :class:`WideResNet`."""
 
     def __init__(self, n_in: int, n_out: int, stride: int, dropout: float):
         super().__init__()
@@ -45,7 +45,7 @@ class WideBlock(nn.Module):
 
 
 def check_size(depth: int, widen_factor: int, dropout: float) -> None:
-    """Refuse numbers that no wide residual network is made of."""
+    """Raise an error if a number is out of range for a wide residual network."""
     if depth < 10 or depth % 6 != 4:
         nearest = max(10, 6 * round((depth - 4) / 6) + 4)
         raise ValueError(
@@ -67,9 +67,9 @@ def check_size(depth: int, widen_factor: int, dropout: float) -> None:
 class WideResNet(nn.Sequential):
     r"""Wide residual network, WRN-`depth`-`widen_factor`.
 
-    A convolution to 16 channels, three groups of :math:`(\text{depth} - 4) / 6` blocks,
-    once more :math:`\sigma`, the mean over all pixels, and one linear layer. A block
-    maps :math:`x` to
+    It consists of a convolution to 16 channels, three groups of
+    :math:`(\text{depth} - 4) / 6` blocks, another :math:`\sigma`, the mean over all
+    pixels, and one linear layer. A block maps :math:`x` to
 
     .. math::
 
@@ -83,8 +83,8 @@ class WideResNet(nn.Sequential):
     third halve height and width.
 
     It is meant for classifiers with several centers, where the variation between
-    classes forbids a collapse. A single hypersphere can collapse by its biases, those
-    of batch normalization and of the last layer: use ConvNet there.
+    classes prevents a collapse. A single hypersphere can collapse by the biases of
+    batch normalization and of the last layer, so use ConvNet there.
 
     Parameters
     ----------
@@ -99,8 +99,8 @@ class WideResNet(nn.Sequential):
         Number of layers, 6 n + 4 for groups of n >= 1 blocks: 10, 16, 22, ...
 
     widen_factor : int, default=2
-        How many times more channels than the thinnest network, at least 1. Weights and
-        time grow with its square.
+        Factor by which all channels but the first 16 are widened, at least 1. Weights
+        and time grow with its square.
 
     dropout : float, default=0.3
         Share of the activations within a block that are dropped in training, in [0, 1).
@@ -135,7 +135,7 @@ class WideResNet(nn.Sequential):
         check_image_shape("WideResNet", input_shape)
         check_size(depth, widen_factor, dropout)
         widths = [16, 16 * widen_factor, 32 * widen_factor, 64 * widen_factor]
-        layers = [convolution(input_shape[0], widths[0], 3)]
+        layers: list[nn.Module] = [convolution(input_shape[0], widths[0], 3)]
         for (n_in, n_out), stride in zip(pairwise(widths), (1, 2, 2), strict=True):
             layers.append(WideBlock(n_in, n_out, stride, dropout))
             for _ in range((depth - 4) // 6 - 1):

@@ -1,14 +1,12 @@
-"""What all estimators share: one module that is trained, scored and gone on with."""
+"""One module that is trained, scored, and gone on with under `warm_start`."""
 
 import numpy as np
 import pytest
 import torch
-from sklearn.base import _fit_context
 from torch import nn
 
 from sk_hypersphere import DeepSVDD
-from sk_hypersphere._training.schedules import Schedule
-from sk_hypersphere.base._base import BaseHypersphereDetector, Plan
+from sk_hypersphere.base import BaseHypersphereDetector, Plan, Schedule, store
 from sk_hypersphere.losses import OneClassLoss
 from sk_hypersphere.modules import Centers, Hypersphere
 
@@ -54,28 +52,7 @@ class DistanceAndError(BaseHypersphereDetector):
         verbose=0,
         random_state=0,
     ):
-        super().__init__(
-            contamination=contamination,
-            false_alarm_rate=false_alarm_rate,
-            calibration_fraction=calibration_fraction,
-            encoder=encoder,
-            n_components=n_components,
-            max_epochs=max_epochs,
-            batch_size=batch_size,
-            lr=lr,
-            weight_decay=weight_decay,
-            encoder_params=encoder_params,
-            net_params=net_params,
-            callbacks=callbacks,
-            device=device,
-            warm_start=warm_start,
-            verbose=verbose,
-            random_state=random_state,
-        )
-
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
-        return self._fit(X)
+        store(locals())
 
     def _plan(self, encoder, former, X, y, run):
         if former is None:
@@ -83,9 +60,6 @@ class DistanceAndError(BaseHypersphereDetector):
             decoder = nn.Linear(size, X.shape[1])
             former = DecodingHypersphere(encoder, Centers(torch.ones(1, size)), decoder)
         return Plan(former, FirstPlusSecond(), Schedule(3, lr=1e-2))
-
-    def _keep(self, rows, held_out, plan):
-        self._set_threshold(self._scores(rows.X[held_out]), held_out)
 
     def _score(self, output):
         return -output.sum(dim=1)

@@ -33,7 +33,7 @@ CLASSIFIERS = [
     if isinstance(thing, type) and issubclass(thing, ClassifierMixin)
 ]
 # Those that learn from example anomalies.
-GENERALIZED = [c for c in CLASSIFIERS if "outlier_ratio" in c.get_params()]
+GENERALIZED = [c for c in CLASSIFIERS if "anomaly_ratio" in c.get_params()]
 
 # Those whose centers are learned; CAC has its anchors, and a score of its own.
 RANKED_BY_DEPTH = [c for c in GENERALIZED if "magnitude" not in c.get_params()]
@@ -265,7 +265,7 @@ def test_the_promise_holds_for_new_samples_and_contamination_for_those_of_traini
 @every(GENERALIZED)
 def test_example_anomalies_have_no_influence_on_the_quantile(classifier, mixed):
     X, y = mixed
-    fitted = fresh(classifier, outlier_label=-1, contamination=0.1).fit(X, y)
+    fitted = fresh(classifier, anomaly_label=-1, contamination=0.1).fit(X, y)
     known = fitted.score_samples(X[y != -1])
     assert fitted.offset_ == pytest.approx(np.percentile(known, 10), rel=1e-12)
 
@@ -273,7 +273,7 @@ def test_example_anomalies_have_no_influence_on_the_quantile(classifier, mixed):
 @every(CLASSIFIERS)
 def test_anomalies_are_rejected_if_that_is_asked_for(classifier, X, y, outliers):
     far = 50 + outliers
-    fitted = fresh(classifier, outlier_label=-1).fit(X, y)
+    fitted = fresh(classifier, anomaly_label=-1).fit(X, y)
     assert -1 not in fitted.predict(np.r_[X, far])
     fitted.set_params(reject=True).fit(X, y)
     expected = np.where(fitted.detect(X) == 1, fitted.classes_[y], -1)
@@ -294,7 +294,7 @@ def test_anomalies_are_rejected_if_that_is_asked_for(classifier, X, y, outliers)
 )
 def test_what_is_rejected_has_the_label_as_it_was_given(classifier, names, label, X, y):
     labels = np.asarray(names)[y]
-    fitted = fresh(classifier, outlier_label=label, reject=True).fit(X, labels)
+    fitted = fresh(classifier, anomaly_label=label, reject=True).fit(X, labels)
     predicted = fitted.predict(X)
     np.testing.assert_array_equal(predicted == label, fitted.detect(X) == -1)
     assert {*predicted.tolist()} <= {*labels.tolist(), label}
@@ -302,15 +302,15 @@ def test_what_is_rejected_has_the_label_as_it_was_given(classifier, names, label
 
 @every(CLASSIFIERS)
 def test_rejection_needs_a_label(classifier, X, y):
-    with pytest.raises(ValueError, match=r"outlier_label must be set if reject=True"):
+    with pytest.raises(ValueError, match=r"anomaly_label must be set if reject=True"):
         fresh(classifier, reject=True).fit(X, y)
 
 
 @every(CLASSIFIERS)
 def test_rejection_that_is_set_after_fit_waits_for_the_next(classifier, X, y, outliers):
     far, labels = 50 + outliers, np.full(len(outliers), -1)
-    fitted = fresh(classifier, outlier_label=-1).fit(X, y)
-    fitted.set_params(reject=True, outlier_label=7)
+    fitted = fresh(classifier, anomaly_label=-1).fit(X, y)
+    fitted.set_params(reject=True, anomaly_label=7)
     assert np.isin(fitted.predict(far), fitted.classes_).all()
     assert fitted.score(np.r_[X, far], np.r_[y, labels]) == fitted.score(X, y)
     everything = np.r_[X, far]
@@ -323,7 +323,7 @@ def test_rejection_that_is_set_after_fit_waits_for_the_next(classifier, X, y, ou
 @pytest.mark.parametrize("radius", [0.0, 0.8, [0.2, 1.5, 0.0]])
 def test_the_score_is_the_depth_in_the_deepest_sphere(classifier, radius, mixed):
     X, y = mixed
-    fitted = fresh(classifier, outlier_label=-1, radius=radius).fit(X, y)
+    fitted = fresh(classifier, anomaly_label=-1, radius=radius).fit(X, y)
     depths = np.square(radius) - naive_sq_distances(fitted, X)
     np.testing.assert_allclose(
         fitted.score_samples(X), depths.max(axis=1), rtol=1e-4, atol=1e-5
@@ -339,7 +339,7 @@ def test_example_anomalies_are_pushed_off_the_spheres(classifier, X, y):
     labels = np.r_[y, np.full(len(between), -1)]
 
     def depth(gamma):
-        params = {"outlier_label": -1, "gamma": gamma, "max_epochs": 30}
+        params = {"anomaly_label": -1, "gamma": gamma, "max_epochs": 30}
         fitted = fresh(classifier, **params).fit(np.r_[X, between], labels)
         assert fitted.score(X, y) > 0.95
         inside = np.maximum(0, 4 - naive_sq_distances(fitted, between))
@@ -351,7 +351,7 @@ def test_example_anomalies_are_pushed_off_the_spheres(classifier, X, y):
 @every(GENERALIZED)
 def test_example_anomalies_are_not_a_class(classifier, mixed):
     X, y = mixed
-    fitted = fresh(classifier, outlier_label=-1).fit(X, y)
+    fitted = fresh(classifier, anomaly_label=-1).fit(X, y)
     assert fitted.classes_.tolist() == [0, 1, 2]
     assert len(fitted.centers_) == 3
     assert fitted.predict_proba(X).shape == (len(X), 3)
@@ -362,7 +362,7 @@ def test_without_weight_example_anomalies_only_fill_batches(classifier, mixed):
     X, y = mixed
     moved = np.where((y == -1)[:, None], X + 5, X)
     fits = [
-        fresh(classifier, outlier_label=-1, gamma=0, max_epochs=2).fit(rows, y)
+        fresh(classifier, anomaly_label=-1, gamma=0, max_epochs=2).fit(rows, y)
         for rows in (X, moved)
     ]
     assert fits[0].net_.history[:, "train_loss"] == pytest.approx(
@@ -371,9 +371,9 @@ def test_without_weight_example_anomalies_only_fill_batches(classifier, mixed):
 
 
 @every(GENERALIZED)
-def test_an_outlier_label_that_no_row_has_changes_nothing(classifier, X, y):
+def test_an_anomaly_label_that_no_row_has_changes_nothing(classifier, X, y):
     plain = fresh(classifier).fit(X, y)
-    named = fresh(classifier, outlier_label=99).fit(X, y)
+    named = fresh(classifier, anomaly_label=99).fit(X, y)
     np.testing.assert_array_equal(plain.score_samples(X), named.score_samples(X))
 
 
@@ -387,7 +387,7 @@ def test_batches_have_example_anomalies_in_the_chosen_ratio(classifier, ratio, m
             self.seen.append(batch[1].numpy())
 
     X, y = mixed
-    params = {"outlier_label": -1, "outlier_ratio": ratio, "batch_size": 60}
+    params = {"anomaly_label": -1, "anomaly_ratio": ratio, "batch_size": 60}
     params |= {"contamination": 0.1, "max_epochs": 2}
     fresh(classifier, callbacks=[Batches()], **params).fit(X, y)
     assert len(Batches.seen) == 2 * 3
@@ -397,38 +397,38 @@ def test_batches_have_example_anomalies_in_the_chosen_ratio(classifier, ratio, m
 
 
 @every(GENERALIZED)
-def test_a_list_may_mix_texts_and_the_outlier_label(classifier, mixed):
+def test_a_list_may_mix_texts_and_the_anomaly_label(classifier, mixed):
     X, y = mixed
     names = [label if label == -1 else f"class {label}" for label in y.tolist()]
-    fitted = fresh(classifier, outlier_label=-1, max_epochs=1).fit(X, names)
+    fitted = fresh(classifier, anomaly_label=-1, max_epochs=1).fit(X, names)
     assert fitted.classes_.tolist() == ["class 0", "class 1", "class 2"]
 
 
 @every(GENERALIZED)
 def test_a_single_example_anomaly_is_enough(classifier, X, y):
     labels = np.r_[y[:-1], -1]
-    fitted = fresh(classifier, outlier_label=-1, max_epochs=2).fit(X, labels)
+    fitted = fresh(classifier, anomaly_label=-1, max_epochs=2).fit(X, labels)
     assert np.isfinite(fitted.score_samples(X)).all()
 
 
 @every(CLASSIFIERS)
 @pytest.mark.parametrize("label", [np.nan, np.inf, -np.inf])
-def test_an_outlier_label_that_no_label_can_equal_is_refused(classifier, label, X, y):
-    with pytest.raises(ValueError, match="'outlier_label' parameter .* must be"):
-        fresh(classifier, outlier_label=label).fit(X, y)
+def test_an_anomaly_label_that_no_label_can_equal_is_refused(classifier, label, X, y):
+    with pytest.raises(ValueError, match="'anomaly_label' parameter .* must be"):
+        fresh(classifier, anomaly_label=label).fit(X, y)
 
 
 @every(CLASSIFIERS)
 def test_anomalies_alone_are_refused(classifier, X):
     with pytest.raises(ValueError, match="y must hold at least one class, got 180"):
-        fresh(classifier, outlier_label=7).fit(X, np.full(len(X), 7))
+        fresh(classifier, anomaly_label=7).fit(X, np.full(len(X), 7))
 
 
 @every(GENERALIZED)
 @pytest.mark.parametrize("name", ["radius", "margin"])
 def test_radii_and_margins_are_one_or_one_a_class(classifier, name, mixed):
     X, y = mixed
-    params = {"outlier_label": -1, "max_epochs": 3}
+    params = {"anomaly_label": -1, "max_epochs": 3}
     common = fresh(classifier, **params, **{name: 0.7}).fit(X, y)
     each = fresh(classifier, **params, **{name: [0.7] * 3}).fit(X, y)
     np.testing.assert_array_equal(common.score_samples(X), each.score_samples(X))
@@ -449,7 +449,7 @@ def test_radii_and_margins_that_do_not_fit_are_refused(classifier, name, value, 
 
 @every(CLASSIFIERS)
 def test_accuracy_is_that_of_known_rows(classifier, X, y, outliers):
-    fitted = fresh(classifier, outlier_label=-1).fit(X, y)
+    fitted = fresh(classifier, anomaly_label=-1).fit(X, y)
     everything, labels = np.r_[X, outliers], np.r_[y, np.full(len(outliers), -1)]
     predicted = fitted.predict(everything)
     expected = known_accuracy(labels, predicted)
@@ -465,7 +465,7 @@ def test_accuracy_is_that_of_known_rows(classifier, X, y, outliers):
 def test_a_stratified_search_learns_from_the_anomalies_in_y(classifier, mixed):
     X, y = mixed
     grid = {f"{type(classifier).__name__.lower()}__gamma": [0.01, 1.0]}
-    model = make_pipeline(StandardScaler(), fresh(classifier, outlier_label=-1))
+    model = make_pipeline(StandardScaler(), fresh(classifier, anomaly_label=-1))
     search = GridSearchCV(
         model,
         grid,
@@ -481,7 +481,7 @@ def test_a_stratified_search_learns_from_the_anomalies_in_y(classifier, mixed):
 @every(GENERALIZED)
 def test_novelties_may_be_left_for_the_test(classifier, mixed):
     X, y = mixed
-    model = fresh(classifier, outlier_label=-1, contamination=0.05)
+    model = fresh(classifier, anomaly_label=-1, contamination=0.05)
     scores = cross_val_score(
         model, X, y, cv=NoveltySplit(2), scoring=make_novelty_scorer("oscr")
     )
@@ -489,9 +489,9 @@ def test_novelties_may_be_left_for_the_test(classifier, mixed):
 
 
 @every(GENERALIZED)
-def test_cross_validated_predictions_are_never_the_outlier_label(classifier, mixed):
+def test_cross_validated_predictions_are_never_the_anomaly_label(classifier, mixed):
     X, y = mixed
-    model = fresh(classifier, outlier_label=-1)
+    model = fresh(classifier, anomaly_label=-1)
     predicted = cross_val_predict(model, X, y, cv=StratifiedKFold(2))
     assert set(predicted) == {0, 1, 2}
 
@@ -536,11 +536,11 @@ def test_an_encoder_of_ones_own_is_trained(classifier, X, y):
         (np.full(180, np.nan), "y contains NaN"),
         (np.zeros((180, 2)), "y should be a 1d array"),
         (np.zeros(7), "inconsistent numbers of samples"),
-        (np.array(["a"] * 90 + [-1] * 90), r"outlier_label=-1 as it is.*dtype=object"),
+        (np.array(["a"] * 90 + [-1] * 90), r"anomaly_label=-1 as it is.*dtype=object"),
         ([1, 2, "a"] * 60, r"classes that can be sorted, got int, str"),
     ],
     ids=["continuous", "missing", "two columns", "too few", "text", "mixed"],
 )
 def test_labels_that_are_none_are_refused(classifier, y, message, X):
     with pytest.raises(ValueError, match=message):
-        fresh(classifier, outlier_label=-1).fit(X, y)
+        fresh(classifier, anomaly_label=-1).fit(X, y)

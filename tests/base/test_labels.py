@@ -77,7 +77,7 @@ def test_no_labels_hold_no_label(dtype, label):
 )
 def test_numbers_that_numpy_turned_into_text_are_refused(y, label):
     message = (
-        rf"y must hold outlier_label={label} as it is, got the text '{label}' among "
+        rf"y must hold anomaly_label={label} as it is, got the text '{label}' among "
         r"other texts\. Give y as an array with dtype=object, or choose a text"
     )
     with pytest.raises(ValueError, match=message):
@@ -372,9 +372,9 @@ def test_the_labels_given_are_left_as_they_were():
         (FitOnNormal(DeepSVDD()), [1, 1, -1], [0, 0, -1]),
         (MCHADClassifier(), ["b", "a", "b"], [1, 0, 1]),
         (MCHADClassifier(), [5, -1, 7], [1, 0, 2]),
-        (MCHADClassifier(outlier_label=-1), [5, -1, 7], [0, -1, 1]),
-        (MCHADClassifier(outlier_label="?"), ["b", "?", "a"], [1, -1, 0]),
-        (MCHADClassifier(outlier_label=-1), [-1, -1, -1], [-1, -1, -1]),
+        (MCHADClassifier(anomaly_label=-1), [5, -1, 7], [0, -1, 1]),
+        (MCHADClassifier(anomaly_label="?"), ["b", "?", "a"], [1, -1, 0]),
+        (MCHADClassifier(anomaly_label=-1), [-1, -1, -1], [-1, -1, -1]),
         (DeepSVDD(), [1, 1, -1], [0, 0, 0]),  # reads no labels
         (IsolationForest(), [1, 1, -1], [0, 0, 0]),
         (HSC(), None, [0, 0, 0]),

@@ -291,7 +291,7 @@ def test_batches_have_example_anomalies_in_the_chosen_ratio(detector, ratio, dat
         def on_batch_begin(self, net, batch=None, training=None, **kwargs):
             self.seen.append(batch[1].numpy())
 
-    params = {"outlier_ratio": ratio, "batch_size": 60, "max_epochs": 2}
+    params = {"anomaly_ratio": ratio, "batch_size": 60, "max_epochs": 2}
     params["contamination"] = 0.1  # for which all rows are trained on
     fresh(detector, callbacks=[Batches()], **params).fit(*data)
     assert len(Batches.seen) == 2 * 2

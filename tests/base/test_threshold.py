@@ -390,7 +390,7 @@ MODELS = {
     "ensemble": (HypersphereEnsemble(DeepSVDD(**SMALL), 2), 0),
     "forests": (HypersphereEnsemble(IsolationForest(n_estimators=5), 2), 0),
     "on normal rows": (FitOnNormal(DeepSVDD(**SMALL)), 10),
-    "classifier": (MCHADClassifier(outlier_label=-1, **SMALL), 10),
+    "classifier": (MCHADClassifier(anomaly_label=-1, **SMALL), 10),
     "semi-supervised": (HSC(**SMALL), 10),
 }
 EVERY_MODEL = pytest.mark.parametrize(

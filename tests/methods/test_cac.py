@@ -83,7 +83,7 @@ def test_example_anomalies_are_pushed_off_the_anchors(three_classes):
     labels = np.r_[y, np.full(40, -1)]
 
     def depth(gamma):
-        params = {"gamma": gamma, "margin": 9.0, "outlier_label": -1}
+        params = {"gamma": gamma, "margin": 9.0, "anomaly_label": -1}
         fitted = CACClassifier(**params, **LEARNS).fit(np.r_[X, between], labels)
         assert fitted.score(X, y) > 0.9
         gaps = fitted.transform(between)[:, None] - 10 * np.eye(3)

@@ -33,7 +33,7 @@ LEARNS = {**SMALL, "max_epochs": 10, "steps_per_epoch": 12, "batch_size": 32}
 FEW_SAMPLES = pytest.mark.filterwarnings(
     "ignore::sk_hypersphere.exceptions.CalibrationWarning"
 )
-EVERY_SCORER = pytest.mark.parametrize("scorer", ["projection", "norm"])
+EVERY_SCORE_RULE = pytest.mark.parametrize("score_rule", ["projection", "norm"])
 
 
 def draw(n_normal, n_anomalies, seed=0, shift=6):
@@ -183,64 +183,64 @@ def test_rows_of_a_data_frame_have_names(data, library):
 # Scores
 
 
-def naive_scores(fitted, X, scorer):
+def naive_scores(fitted, X, score_rule):
     """Minus the projection on the one-vector, or minus the norm, in float64."""
     scores = []
     for z in fitted.transform(X).astype(np.float64):
-        if scorer == "projection":
+        if score_rule == "projection":
             scores.append(-np.sum(z) / np.sqrt(len(z)))
         else:
             scores.append(-np.sqrt(np.sum(z**2)))
     return np.array(scores)
 
 
-@EVERY_SCORER
+@EVERY_SCORE_RULE
 @pytest.mark.parametrize("n_components", [1, 2, 5])
-def test_the_score_is_its_formula(data, scorer, n_components):
+def test_the_score_is_its_formula(data, score_rule, n_components):
     X, y = data
-    fitted = EIDNEmbedder(n_components, scorer=scorer, **SMALL).fit(X, y)
+    fitted = EIDNEmbedder(n_components, score_rule=score_rule, **SMALL).fit(X, y)
     scores = fitted.score_samples(X)
     assert scores.dtype == np.float64
-    np.testing.assert_allclose(scores, naive_scores(fitted, X, scorer), atol=1e-6)
+    np.testing.assert_allclose(scores, naive_scores(fitted, X, score_rule), atol=1e-6)
 
 
-@EVERY_SCORER
+@EVERY_SCORE_RULE
 @pytest.mark.parametrize("factor", [1e-4, 1e6])
-def test_the_score_is_its_formula_near_and_far(data, scorer, factor):
+def test_the_score_is_its_formula_near_and_far(data, score_rule, factor):
     X, y = data
     encoder = nn.Linear(4, 2, bias=False)
-    params = {**SMALL, "encoder": encoder, "scorer": scorer, "max_epochs": 1}
+    params = {**SMALL, "encoder": encoder, "score_rule": score_rule, "max_epochs": 1}
     fitted = EIDNEmbedder(**params).fit(X, y)
     np.testing.assert_allclose(
         fitted.score_samples(factor * X),
-        naive_scores(fitted, factor * X, scorer),
+        naive_scores(fitted, factor * X, score_rule),
         rtol=1e-4,
         atol=1e-4 * factor,
     )
 
 
-def test_the_scorer_changes_scores_and_no_bit_of_the_embedding(data):
+def test_the_score_rule_changes_scores_and_no_bit_of_the_embedding(data):
     X, y = data
     projection, norm = (
-        EIDNEmbedder(scorer=scorer, **SMALL).fit(X, y)
-        for scorer in ("projection", "norm")
+        EIDNEmbedder(score_rule=score_rule, **SMALL).fit(X, y)
+        for score_rule in ("projection", "norm")
     )
     np.testing.assert_array_equal(projection.transform(X), norm.transform(X))
     assert not np.allclose(projection.score_samples(X), norm.score_samples(X))
 
 
-def test_another_scorer_counts_from_the_next_fit_on(data):
+def test_another_score_rule_counts_from_the_next_fit_on(data):
     X, y = data
-    fitted = EIDNEmbedder(scorer="projection", **SMALL).fit(X, y)
+    fitted = EIDNEmbedder(score_rule="projection", **SMALL).fit(X, y)
     before = fitted.decision_function(X)
-    fitted.set_params(scorer="norm")
+    fitted.set_params(score_rule="norm")
     np.testing.assert_array_equal(fitted.decision_function(X), before)
 
 
-@EVERY_SCORER
-def test_anomalies_of_the_kind_that_was_shown_are_found(data, new, scorer):
+@EVERY_SCORE_RULE
+def test_anomalies_of_the_kind_that_was_shown_are_found(data, new, score_rule):
     X, y = new
-    fitted = EIDNEmbedder(scorer=scorer, **LEARNS).fit(*data)
+    fitted = EIDNEmbedder(score_rule=score_rule, **LEARNS).fit(*data)
     assert roc_auc_score(y, fitted.score_samples(X)) > 0.93
     assert (fitted.predict(X[y == -1]) == -1).mean() > 0.5
     assert (fitted.predict(X[y == 1]) == 1).mean() > 0.75
@@ -258,27 +258,27 @@ def fit_as_it_is(Z, y, **params):
     )
 
 
-@EVERY_SCORER
+@EVERY_SCORE_RULE
 @pytest.mark.parametrize("n_components", [1, 2, 5])
-def test_the_boundary_parts_kinds_at_their_points_half_way(scorer, n_components):
+def test_the_boundary_parts_kinds_at_their_points_half_way(score_rule, n_components):
     y = np.repeat([1, -1], [80, 20])
     noise = np.random.RandomState(0).normal(scale=0.05, size=(100, n_components))
     Z = (y == -1)[:, None] + noise
-    fitted = fit_as_it_is(Z, y, scorer=scorer, contamination="boundary")
+    fitted = fit_as_it_is(Z, y, score_rule=score_rule, contamination="boundary")
     assert len(fitted.calibration_indices_) == 0
     assert fitted.offset_ == pytest.approx(-np.sqrt(n_components) / 2)
     np.testing.assert_array_equal(fitted.predict(Z), y)
 
 
-@EVERY_SCORER
-def test_normal_rows_on_the_wrong_side_of_the_boundary_keep_the_promise(scorer):
+@EVERY_SCORE_RULE
+def test_normal_rows_on_the_wrong_side_of_the_boundary_keep_the_promise(score_rule):
     Z = np.random.RandomState(0).normal(size=(120, 2)) + 3
     y = np.repeat([1, -1], [100, 20])
-    fitted = fit_as_it_is(Z, y, scorer=scorer, false_alarm_rate=0.1)
+    fitted = fit_as_it_is(Z, y, score_rule=score_rule, false_alarm_rate=0.1)
     assert fitted.offset_ < -np.sqrt(2) / 2
     held_out = Z[fitted.calibration_indices_]
     assert (fitted.predict(held_out) == -1).sum() == 3  # the third of 33 has rank .088
-    on_boundary = fit_as_it_is(Z, y, scorer=scorer, contamination="boundary")
+    on_boundary = fit_as_it_is(Z, y, score_rule=score_rule, contamination="boundary")
     assert (on_boundary.predict(Z) == -1).all()
 
 
@@ -289,11 +289,15 @@ def test_new_rows_of_kinds_far_apart_are_told_apart():
     assert np.mean(fitted.predict(X) == y) > 0.95
 
 
-@EVERY_SCORER
+@EVERY_SCORE_RULE
 @pytest.mark.parametrize("shift", [0, 1])
-def test_kinds_that_overlap_leave_as_many_outside_as_promised(scorer, shift):
+def test_kinds_that_overlap_leave_as_many_outside_as_promised(score_rule, shift):
     X, y = draw(600, 300, shift=shift)
-    params = {"scorer": scorer, "calibration_fraction": 0.5, "false_alarm_rate": 0.1}
+    params = {
+        "score_rule": score_rule,
+        "calibration_fraction": 0.5,
+        "false_alarm_rate": 0.1,
+    }
     fitted = EIDNEmbedder(**SMALL, **params).fit(X, y)
     new = draw(3000, 0, seed=2)[0]
     assert np.mean(fitted.predict(new) == -1) < 0.16  # three deviations
@@ -308,12 +312,12 @@ def test_decisions_are_scores_above_the_offset(learned, new):
     np.testing.assert_array_equal(learned.predict(X), np.where(decisions < 0, -1, 1))
 
 
-@EVERY_SCORER
+@EVERY_SCORE_RULE
 @pytest.mark.parametrize("rate", [0.1, 0.3, 0.5])
-def test_the_false_alarm_rate_is_the_share_of_held_out_rows(scorer, rate):
+def test_the_false_alarm_rate_is_the_share_of_held_out_rows(score_rule, rate):
     X, y = draw(200, 20)
     params = {"false_alarm_rate": rate, "calibration_fraction": 0.5}
-    fitted = EIDNEmbedder(scorer=scorer, **params, **SMALL).fit(X, y)
+    fitted = EIDNEmbedder(score_rule=score_rule, **params, **SMALL).fit(X, y)
     outside = fitted.predict(X[fitted.calibration_indices_]) == -1
     assert outside.mean() == pytest.approx(rate, abs=0.011)
 
@@ -695,12 +699,12 @@ def test_with_augment_training_is_twice_as_long(data):
     assert lengths[1] == 2 * lengths[0]
 
 
-@pytest.mark.parametrize("scorer", ["projection", "norm"])
-def test_scores_keep_their_digits_however_far_out_a_row_is(data, scorer):
-    fitted = EIDNEmbedder(scorer=scorer, **LEARNS).fit(*data)
+@pytest.mark.parametrize("score_rule", ["projection", "norm"])
+def test_scores_keep_their_digits_however_far_out_a_row_is(data, score_rule):
+    fitted = EIDNEmbedder(score_rule=score_rule, **LEARNS).fit(*data)
     far = np.float32([[10.0**k, 0, 0, 0] for k in (3, 17, 30)])
     Z = fitted.transform(far).astype(np.float64)
     projections, norms = Z.sum(axis=1) / np.sqrt(Z.shape[1]), np.linalg.norm(Z, axis=1)
-    expected = -projections if scorer == "projection" else -norms
+    expected = -projections if score_rule == "projection" else -norms
     np.testing.assert_allclose(fitted.score_samples(far), expected, rtol=1e-6)
     assert len(np.unique(expected)) == 3

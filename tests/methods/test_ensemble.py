@@ -62,12 +62,12 @@ SIDE_BY_SIDE = {
     "EIDNEmbedder, random": (EIDNEmbedder(triplets="random", **SHORT), "anomalies"),
     "MCHADClassifier": (MCHADClassifier(**SHORT), "classes"),
     "MCHADClassifier, outliers": (
-        MCHADClassifier(outlier_label=OUTLIER, **SHORT),
+        MCHADClassifier(anomaly_label=OUTLIER, **SHORT),
         "both",
     ),
-    "CACClassifier": (CACClassifier(outlier_label=OUTLIER, **SHORT), "both"),
+    "CACClassifier": (CACClassifier(anomaly_label=OUTLIER, **SHORT), "both"),
     "CenterLossClassifier": (
-        CenterLossClassifier(outlier_label=OUTLIER, **SHORT),
+        CenterLossClassifier(anomaly_label=OUTLIER, **SHORT),
         "both",
     ),
     "IILossClassifier": (IILossClassifier(**SHORT), "classes"),
@@ -365,7 +365,7 @@ CALIBRATED_ESTIMATORS = {
     "DeepSVDD": (DeepSVDD(**CALIBRATED), None),
     "HSC": (HSC(**CALIBRATED), "anomalies"),
     "MCHADClassifier": (
-        MCHADClassifier(outlier_label=OUTLIER, **CALIBRATED),
+        MCHADClassifier(anomaly_label=OUTLIER, **CALIBRATED),
         "both",
     ),
     "IsolationForest": (IsolationForest(n_estimators=5), None),
@@ -559,7 +559,7 @@ def test_parameters_of_members_are_set_through_it(X):
 
 @pytest.fixture(scope="module")
 def classifier(X, labels):
-    estimator = MCHADClassifier(max_epochs=12, lr=1e-2, outlier_label=OUTLIER)
+    estimator = MCHADClassifier(max_epochs=12, lr=1e-2, anomaly_label=OUTLIER)
     return HypersphereEnsemble(estimator, 3, random_state=0).fit(X, labels["both"])
 
 

@@ -166,9 +166,9 @@ def test_without_gamma_the_focal_loss_is_bce(data):
         ({"radial": "squared"}, {"radial": "pseudo-huber"}),
         ({"loss": "focal", "gamma": 1.0}, {"loss": "focal", "gamma": 4.0}),
         ({"loss": "hsc"}, {"loss": "bce"}),
-        ({"outlier_ratio": 1.0}, {"outlier_ratio": 0.1}),
+        ({"anomaly_ratio": 1.0}, {"anomaly_ratio": 0.1}),
     ],
-    ids=["radial", "gamma", "loss", "outlier_ratio"],
+    ids=["radial", "gamma", "loss", "anomaly_ratio"],
 )
 def test_parameters_of_the_loss_reach_it(data, one, other):
     X, y = data

@@ -43,10 +43,10 @@ def test_example_anomalies_are_refused_and_the_sentence_says_why(three_classes):
     X, y = three_classes
     message = (
         r"has no term for example anomalies: it compares means of classes\. Got 60 "
-        r"times outlier_label=2\. Leave these samples out, or take MCHADClassifier"
+        r"times anomaly_label=2\. Leave these samples out, or take MCHADClassifier"
     )
     with pytest.raises(ValueError, match=message):
-        IILossClassifier(outlier_label=2).fit(X, y)
+        IILossClassifier(anomaly_label=2).fit(X, y)
 
 
 def test_the_scale_of_the_embedding_stays_where_it_is(three_classes):

@@ -300,8 +300,8 @@ def test_sub_clusters_are_found_in_the_embedding(drowned, data):
     embedder = ISIFEmbedder(shuffle_last, **LEARNS | {"random_state": None})
     detector = SubclusterDetector(
         KMeans(12, n_init=3),
-        embedder,
-        scorer="msp",
+        embedder=embedder,
+        score_rule="msp",
         min_cluster_size=2,
         contamination=0.1,
         max_epochs=1,

@@ -28,7 +28,7 @@ def test_default_weights_are_the_published_ones_as_means_over_rows():
 
 @pytest.mark.parametrize("n_components", [3, 5, 16])
 def test_centers_start_on_an_axis_each(with_anomalies, n_components):
-    params = {"outlier_label": -1, "n_components": n_components, "max_epochs": 0}
+    params = {"anomaly_label": -1, "n_components": n_components, "max_epochs": 0}
     untrained = MCHADClassifier(**params).fit(*with_anomalies)
     np.testing.assert_array_equal(untrained.centers_, 2 * np.eye(3, n_components))
 
@@ -66,7 +66,7 @@ def test_a_larger_alpha_makes_classes_compact(with_anomalies):
     X, y = with_anomalies
 
     def spread(alpha):
-        fitted = MCHADClassifier(outlier_label=-1, alpha=alpha, **LEARNS).fit(X, y)
+        fitted = MCHADClassifier(anomaly_label=-1, alpha=alpha, **LEARNS).fit(X, y)
         return naive_sq_distances(fitted, X[y >= 0]).min(axis=1).mean()
 
     assert spread(1.0) < 0.5 * spread(0.0)

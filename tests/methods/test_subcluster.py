@@ -46,7 +46,7 @@ from sk_hypersphere.confidence import (
 from sk_hypersphere.modules import AugmentRows
 
 SMALL = {
-    "scorer": "msp",
+    "score_rule": "msp",
     "n_components": 8,
     "max_epochs": 10,
     "lr": 1e-2,
@@ -89,7 +89,7 @@ def images():
 
 
 def make(clusterer=None, embedder=None, **params):
-    return SubclusterDetector(clusterer, embedder, **{**SMALL, **params})
+    return SubclusterDetector(clusterer, embedder=embedder, **{**SMALL, **params})
 
 
 def weights(detector):
@@ -127,7 +127,7 @@ def test_msp_is_the_log_of_the_largest_probability(X, labels, new, temperature):
 def test_energy_is_the_scaled_log_of_the_sum_of_exponentials(
     X, labels, new, temperature
 ):
-    fitted = make(scorer="energy", temperature=temperature)
+    fitted = make(score_rule="energy", temperature=temperature)
     fitted.fit(X, cluster_labels=labels)
     logits = logits_of(fitted, new)
     expected = temperature * logsumexp(logits / temperature, axis=1)
@@ -135,7 +135,7 @@ def test_energy_is_the_scaled_log_of_the_sum_of_exponentials(
 
 
 def test_mahalanobis_is_the_squared_distance_to_the_nearest_mean(X, labels, new):
-    fitted = make(scorer="mahalanobis").fit(X, cluster_labels=labels)
+    fitted = make(score_rule="mahalanobis").fit(X, cluster_labels=labels)
     Z, Z_new = (fitted.transform(samples).astype(np.float64) for samples in (X, new))
     means = np.array([Z[labels == k].mean(axis=0) for k in range(3)])
     within = LedoitWolf(assume_centered=True).fit(Z - means[labels]).covariance_
@@ -148,7 +148,7 @@ def test_mahalanobis_is_the_squared_distance_to_the_nearest_mean(X, labels, new)
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
 @pytest.mark.parametrize("n_neighbors", [1, 4])
 def test_knn_is_the_mean_distance_in_the_embedding(X, labels, new, metric, n_neighbors):
-    fitted = make(scorer="knn", metric=metric, n_neighbors=n_neighbors)
+    fitted = make(score_rule="knn", metric=metric, n_neighbors=n_neighbors)
     fitted.fit(X, cluster_labels=labels)
     Z, Z_new = (fitted.transform(samples).astype(np.float64) for samples in (X, new))
     distances = np.sort(pairwise_distances(Z_new, Z, metric=metric), axis=1)
@@ -156,9 +156,11 @@ def test_knn_is_the_mean_distance_in_the_embedding(X, labels, new, metric, n_nei
     np.testing.assert_allclose(fitted.score_samples(new), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("scorer", ["knn", "mahalanobis"])
-def test_scores_of_many_samples_do_not_take_all_of_their_embeddings(X, labels, scorer):
-    fitted = make(scorer=scorer, n_components=64).fit(X, cluster_labels=labels)
+@pytest.mark.parametrize("score_rule", ["knn", "mahalanobis"])
+def test_scores_of_many_samples_do_not_take_all_of_their_embeddings(
+    X, labels, score_rule
+):
+    fitted = make(score_rule=score_rule, n_components=64).fit(X, cluster_labels=labels)
     many = np.tile(X, (100_000 // len(X), 1)).astype(np.float32)
     scores = fitted.score_samples(many[:20_000])  # libraries are loaded
     tracemalloc.start()
@@ -172,17 +174,19 @@ def test_scores_of_many_samples_do_not_take_all_of_their_embeddings(X, labels, s
 
 
 def test_knn_compares_with_as_many_samples_as_it_is_told(X, labels, new):
-    few = make(scorer="knn", max_candidates=20).fit(X, cluster_labels=labels)
-    assert len(few.scorer_.embeddings_) == 20
+    few = make(score_rule="knn", max_candidates=20).fit(X, cluster_labels=labels)
+    assert len(few.distance_.embeddings_) == 20
     expected = NeighborDistance(max_candidates=20).fit(few.transform(X))
     np.testing.assert_array_equal(
         few.score_samples(new), expected.score_samples(few.transform(new))
     )
-    everything = make(scorer="knn", max_candidates=None).fit(X, cluster_labels=labels)
-    assert len(everything.scorer_.embeddings_) == len(X)
+    everything = make(score_rule="knn", max_candidates=None).fit(
+        X, cluster_labels=labels
+    )
+    assert len(everything.distance_.embeddings_) == len(X)
 
 
-SCORERS = {
+SCORE_RULES = {
     "msp": lambda d, X, new: msp(logits_of(d, new)),
     "energy": lambda d, X, new: energy(logits_of(d, new)),
     "odin": lambda d, X, new: odin(d, new),
@@ -197,10 +201,10 @@ SCORERS = {
 }
 
 
-@pytest.mark.parametrize("scorer", [*SCORERS])
-def test_a_scorer_is_the_function_of_that_name(X, labels, new, scorer):
-    fitted = make(scorer=scorer).fit(X, cluster_labels=labels)
-    expected = SCORERS[scorer](fitted, X, new)
+@pytest.mark.parametrize("score_rule", [*SCORE_RULES])
+def test_a_score_rule_is_the_function_of_that_name(X, labels, new, score_rule):
+    fitted = make(score_rule=score_rule).fit(X, cluster_labels=labels)
+    expected = SCORE_RULES[score_rule](fitted, X, new)
     np.testing.assert_array_equal(fitted.score_samples(new), expected)
 
 
@@ -208,7 +212,7 @@ def test_a_scorer_is_the_function_of_that_name(X, labels, new, scorer):
 @pytest.mark.parametrize("temperature", [1.0, 1000.0])
 def test_temperature_and_epsilon_reach_odin(X, labels, new, temperature, epsilon):
     params = {"temperature": temperature, "epsilon": epsilon}
-    fitted = make(scorer="odin", **params).fit(X, cluster_labels=labels)
+    fitted = make(score_rule="odin", **params).fit(X, cluster_labels=labels)
     scores = fitted.score_samples(new)
     np.testing.assert_array_equal(scores, odin(fitted, new, **params))
     if epsilon == 0:
@@ -219,15 +223,17 @@ def test_temperature_and_epsilon_reach_odin(X, labels, new, temperature, epsilon
 
 @pytest.mark.parametrize("epsilon", [-1.0, [1.0, 2.0], [1.0, np.nan, 1.0]])
 def test_a_wrong_epsilon_is_refused_at_fit(X, labels, epsilon):
-    detector = make(scorer="odin", epsilon=epsilon)
+    detector = make(score_rule="odin", epsilon=epsilon)
     with pytest.raises(ValueError, match="epsilon"):
         detector.fit(X, cluster_labels=labels)
     assert not is_fitted(detector)
 
 
-@pytest.mark.parametrize("scorer", [*SCORERS])
-def test_what_is_far_from_all_sub_clusters_or_between_scores_below(X, labels, scorer):
-    params = {"scorer": scorer, "max_epochs": 40, "epsilon": 0.0}
+@pytest.mark.parametrize("score_rule", [*SCORE_RULES])
+def test_what_is_far_from_all_sub_clusters_or_between_scores_below(
+    X, labels, score_rule
+):
+    params = {"score_rule": score_rule, "max_epochs": 40, "epsilon": 0.0}
     fitted = make(**params).fit(X, cluster_labels=labels)
     between = np.array([[4.5, 4.5, 0.0], [4.5, 0.0, 0.0], [0.0, 4.5, 0.0]])
     assert fitted.score_samples(between).max() < np.median(fitted.score_samples(X))
@@ -235,7 +241,7 @@ def test_what_is_far_from_all_sub_clusters_or_between_scores_below(X, labels, sc
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
 def test_training_samples_are_not_their_own_neighbors(X, labels, metric):
-    detector = make(scorer="knn", n_neighbors=3, metric=metric, contamination=0.2)
+    detector = make(score_rule="knn", n_neighbors=3, metric=metric, contamination=0.2)
     predicted = detector.fit_predict(X, cluster_labels=labels)
     Z = detector.transform(X).astype(np.float64)
     distances = np.sort(pairwise_distances(Z, metric=metric), axis=1)
@@ -549,13 +555,13 @@ def test_parameters_of_the_parts_are_those_of_a_grid_search(X):
 
 
 def test_samples_held_out_are_not_trained_on_and_place_the_offset(X, labels):
-    params = {**CALIBRATED, "false_alarm_rate": 0.25, "scorer": "knn"}
+    params = {**CALIBRATED, "false_alarm_rate": 0.25, "score_rule": "knn"}
     fitted = make(**params).fit(X, cluster_labels=labels)
     held_out = fitted.calibration_indices_
     assert len(held_out) == 27 == len(set(held_out))
     assert np.bincount(labels[held_out]).min() >= 7  # spread over the sub-clusters
     trained = np.delete(fitted.transform(X), held_out, axis=0)
-    np.testing.assert_array_equal(fitted.scorer_.embeddings_, trained)
+    np.testing.assert_array_equal(fitted.distance_.embeddings_, trained)
     scores = fitted.score_samples(X[held_out])
     expected = np.percentile(scores, 25, method="weibull")
     assert fitted.offset_ == pytest.approx(expected)
@@ -607,7 +613,7 @@ def test_warm_start_has_a_new_head_for_other_sub_clusters(X, labels, n_clusters)
 
 
 def test_a_copy_in_a_pickle_has_its_parts(images):
-    detector = make(KMeans(2, n_init=1), scorer="knn").fit(images)
+    detector = make(KMeans(2, n_init=1), score_rule="knn").fit(images)
     copy = pickle.loads(pickle.dumps(detector))
     np.testing.assert_array_equal(
         copy.score_samples(images), detector.score_samples(images)
@@ -665,16 +671,16 @@ def test_augmentation_of_another_kind_is_refused(X, labels, augment):
 
 
 @pytest.mark.parametrize("other", ["msp", "odin", "energy", "mahalanobis"])
-def test_another_scorer_counts_from_the_next_fit_on(X, labels, other):
-    fitted = make(scorer="knn").fit(X, cluster_labels=labels)
+def test_another_score_rule_counts_from_the_next_fit_on(X, labels, other):
+    fitted = make(score_rule="knn").fit(X, cluster_labels=labels)
     before = fitted.score_samples(X)
     np.testing.assert_array_equal(
-        fitted.set_params(scorer=other).score_samples(X), before
+        fitted.set_params(score_rule=other).score_samples(X), before
     )
     fitted.fit(X, cluster_labels=labels)
-    anew = make(scorer=other).fit(X, cluster_labels=labels)
+    anew = make(score_rule=other).fit(X, cluster_labels=labels)
     np.testing.assert_array_equal(fitted.score_samples(X), anew.score_samples(X))
-    assert hasattr(fitted, "scorer_") == (other == "mahalanobis")
+    assert hasattr(fitted, "distance_") == (other == "mahalanobis")
 
 
 @pytest.mark.parametrize(
@@ -778,12 +784,12 @@ def test_warm_start_holds_out_the_same_samples_though_clusters_change(X, labels)
     np.testing.assert_array_equal(before, after)
 
 
-@pytest.mark.parametrize("scorer", ["msp", "odin", "energy", "mahalanobis", "knn"])
+@pytest.mark.parametrize("score_rule", ["msp", "odin", "energy", "mahalanobis", "knn"])
 @pytest.mark.parametrize("kind", ["rows", "images"])
-def test_scores_do_not_depend_on_the_batch(X, images, kind, scorer):
+def test_scores_do_not_depend_on_the_batch(X, images, kind, score_rule):
     X = X if kind == "rows" else images
     calibrated = CALIBRATED if kind == "rows" else {}  # images are too few for it
-    fitted = make(scorer=scorer, **calibrated).fit(
+    fitted = make(score_rule=score_rule, **calibrated).fit(
         X, cluster_labels=np.arange(len(X)) % 2
     )
     scores = fitted.score_samples(X)

@@ -1,4 +1,4 @@
-"""What a CUDA device must not change; run with ``python -m pytest -m gpu``."""
+"""Fits and scores on a CUDA device; run with ``python -m pytest -m gpu``."""
 
 import pickle
 import warnings
@@ -33,7 +33,7 @@ def X():
 
 
 @pytest.mark.parametrize("multi_radius", [False, True])
-def test_scores_on_the_device_are_those_of_the_cpu(X, multi_radius):
+def test_scores_on_the_device_equal_scores_on_the_cpu(X, multi_radius):
     params = {"multi_radius": multi_radius, "max_epochs": 0, "random_state": 0}
     on_cpu = DeepSVDD(device="cpu", **params).fit(X)
     on_gpu = pickle.loads(pickle.dumps(on_cpu)).set_params(device="cuda")
@@ -113,7 +113,7 @@ def test_fitting_leaves_the_stream_of_the_device_as_it_was(X):
 
 
 @pytest.mark.parametrize("score_rule", ["msp", "odin", "energy", "mahalanobis", "knn"])
-def test_sub_clusters_are_learned_on_the_device_and_score_alike_on_the_cpu(score_rule, X):
+def test_sub_clusters_learned_on_the_device_score_alike_on_the_cpu(score_rule, X):
     params = {"score_rule": score_rule, "epsilon": 0.1, "augment": AugmentRows()}
     on_gpu = SubclusterDetector(**params, device="cuda", max_epochs=5, random_state=0)
     on_gpu.fit(X, cluster_labels=X[:, 0] > 0)
@@ -121,7 +121,7 @@ def test_sub_clusters_are_learned_on_the_device_and_score_alike_on_the_cpu(score
     on_cpu = pickle.loads(pickle.dumps(on_gpu)).set_params(device="cpu")
     scores = on_gpu.score_samples(X)
     np.testing.assert_allclose(scores, on_cpu.score_samples(X), rtol=0.05, atol=0.05)
-    with torch.inference_mode():  # in which a fresh copy is moved to the device
+    with torch.inference_mode():  # a fresh copy is moved to the device here
         copy = pickle.loads(pickle.dumps(on_gpu))
         np.testing.assert_allclose(copy.score_samples(X), scores, rtol=1e-3, atol=1e-3)
 
@@ -145,7 +145,7 @@ def test_anomalies_are_isolated_on_the_device_and_score_alike_on_the_cpu(triplet
 
 
 def n_waits(estimator, X, y):
-    """How often the host waits for the device in a fit."""
+    """Count how often the host waits for the device in a fit."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         torch.cuda.set_sync_debug_mode("warn")
@@ -173,7 +173,7 @@ def test_the_host_does_not_wait_for_the_device_after_each_batch(make, X):
     y = np.where(X[:, 1] > 1.5, -1, 1 + (X[:, 0] > 0))
     params = {"device": "cuda", "max_epochs": 2, "random_state": 0}
     few, many = (make(batch_size=size, **params) for size in (250, 10))
-    few.fit(X, y)  # libraries are loaded
+    few.fit(X, y)  # this fit loads libraries
     assert n_waits(many, X, y) == n_waits(few, X, y)
 
 

@@ -1,4 +1,4 @@
-"""What is large is not made twice, and no array of shape (n, k, p) at all."""
+"""Limits on memory: large arrays are not copied, and no array is (n, k, p)."""
 
 import tracemalloc
 
@@ -19,11 +19,11 @@ from sk_hypersphere.base._spheres import cluster_means
 from sk_hypersphere.losses import IILoss
 
 N_ROWS, N_CENTERS, N_COMPONENTS = 512, 256, 32
-WHOLE = N_ROWS * N_CENTERS * N_COMPONENTS * 4  # bytes of (n, k, p) in float32
+WHOLE = N_ROWS * N_CENTERS * N_COMPONENTS * 4  # bytes of all differences
 
 
 def largest_allocation(function):
-    """Bytes of the largest tensor that is made, or of numpy's arrays if they are more.
+    """Bytes of the largest tensor, or of numpy's arrays if these take more.
 
     The function is called twice.
     """
@@ -35,7 +35,7 @@ def largest_allocation(function):
         function()
     sizes = (event.self_cpu_memory_usage for event in profile.events())
     largest = max(sizes, default=0)
-    tracemalloc.start()  # after a call that has loaded libraries
+    tracemalloc.start()  # the first call has loaded libraries
     try:
         function()
         _, peak = tracemalloc.get_traced_memory()
@@ -58,7 +58,7 @@ MODELS = {
 @pytest.fixture(params=MODELS)
 def model(request):
     """A model that trains on all rows in a single batch, and holds none out."""
-    # The axes of CAC are as many as its classes.
+    # CAC needs as many components as classes.
     size = N_CENTERS if request.param == "CACClassifier" else N_COMPONENTS
     return clone(MODELS[request.param]).set_params(
         encoder=nn.Linear(2, size),
@@ -112,4 +112,4 @@ def test_the_means_of_classes_that_are_not_in_a_batch_are_not_compared():
     z, y = torch.zeros(8, 4, requires_grad=True), torch.arange(8)
     n_classes = 1000
     used = largest_allocation(lambda: IILoss(n_classes)(z, y).backward())
-    assert used < n_classes**2  # a byte a pair
+    assert used < n_classes**2  # one byte for each pair of classes

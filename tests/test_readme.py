@@ -1,4 +1,4 @@
-"""The README runs, and CI runs what the README says."""
+"""The code of the README runs, and CI runs its commands."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ def test_the_python_of_the_readme_runs_from_top_to_bottom():
     namespace = {}
     exec("\n".join(blocks), namespace)
     X, y = namespace["X"], namespace["y"]
-    for name in ("detector", "kinds"):  # as it says
+    for name in ("detector", "kinds"):  # both detect anomalies
         assert (namespace[name].predict(X[y >= 5]) == -1).mean() > 0.5
 
 

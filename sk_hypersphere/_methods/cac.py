@@ -201,7 +201,6 @@ class CACClassifier(BaseGeneralizedClassifier):
         **BaseGeneralizedClassifier._parameter_constraints,
         "magnitude": [Interval(Real, 0, None, closed="neither")],
     }
-    _parameter_constraints.pop("n_components")  # there are as many as classes
 
     def __init__(
         self,

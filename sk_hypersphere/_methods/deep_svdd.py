@@ -202,9 +202,9 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
 
     radii_ : ndarray of shape (n_centers,)
         Radii of the spheres, in units of the embedding. With "soft-boundary" and
-        several spheres, :math:`R_k^2` is the average of the cluster's own quantile
-        and that of all samples with weights :math:`n_k` and 20, where :math:`n_k` is
-        the cluster's size: a quantile of few distances means little.
+        several spheres, :math:`R_k^2` is the average of the cluster's own quantile and
+        the quantile of all samples, with weights :math:`n_k` and 20, where :math:`n_k`
+        is the cluster's size: a quantile of few distances means little.
 
     labels_ : ndarray of shape (n_samples,)
         Sphere of each sample given to `fit`, in 0..n_centers-1. Samples held out are
@@ -325,7 +325,7 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
             Ignored.
 
         cluster_labels : array-like of shape (n_samples,), default=None
-            Groups of the training samples, of any type, instead of those that
+            Groups of the training samples, of any type, in place of the groups that
             `clusterer` would find. Needs ``multi_radius=True``.
 
         Returns

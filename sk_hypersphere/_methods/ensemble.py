@@ -38,12 +38,12 @@ from sk_hypersphere.base._labels import accuracy, known_labels, replace_where
 from sk_hypersphere.base._parameters import store
 from sk_hypersphere.base._threshold import Thresholded, placing, rule_of
 
-# The spread of a member's scores is an order of magnitude, for which these are enough.
+# At most this many scores give the spread of a member's scores, an order of magnitude.
 MOST_SCALING = 10_000
 
 
 def _wraps(is_kind):
-    """Make a method available where what is wrapped is of a kind."""
+    """Make a method available where the wrapped estimator is of a kind."""
     return available_if(lambda ensemble: is_kind(ensemble._member()))
 
 
@@ -62,15 +62,15 @@ class HypersphereEnsemble(Thresholded, MetaEstimatorMixin, BaseEstimator):
     samples: members are on one scale, on which 0 is their threshold. The score is lower
     the more abnormal, as theirs.
 
-    The threshold of the mean is placed as that of a single estimator: the parameters
-    `contamination` and `calibration_fraction` of `estimator` say how, where it has
-    them. What is held out, is so for all members, which are fitted without a
+    The threshold of the mean is placed like the threshold of a single estimator: the
+    parameters `contamination` and `calibration_fraction` of `estimator` say how, where
+    it has them. All members hold the same samples out, and are fitted without a
     calibration of their own.
 
     Members with an MLP are trained in one loop, as a single module with the weights of
     all, which takes a fraction of the time: a step on a small batch is mostly the cost
-    of calls. Each has the bits that it would have if trained alone, as far as a matrix
-    product gives a row the same bits in a stack. Members with other encoders, with
+    of calls. Each has the same bits as if trained alone, as far as a matrix product
+    gives a row the same bits in a stack. Members with other encoders, with
     `callbacks` or `net_params`, with radii that are learned or with spheres whose
     number differs are trained one by one.
 
@@ -85,8 +85,8 @@ class HypersphereEnsemble(Thresholded, MetaEstimatorMixin, BaseEstimator):
 
     false_alarm_rate : float, default=None
         Fraction of new normal samples that are expected below the threshold, in (0,
-        0.5]. None is that of `estimator`, or 0.05 where it has none. It counts where
-        the `contamination` of `estimator` is "auto", as it is by default and for
+        0.5]. None is the rate of `estimator`, or 0.05 where it has none. It counts
+        where the `contamination` of `estimator` is "auto", as it is by default and for
         estimators of other packages.
 
     bootstrap : bool, default=False
@@ -254,7 +254,7 @@ class HypersphereEnsemble(Thresholded, MetaEstimatorMixin, BaseEstimator):
             as_array(X),
             dtype=[np.float32, np.uint8],
             allow_nd=True,
-            ensure_all_finite=False,  # the members look
+            ensure_all_finite=False,  # the members check
             reset=reset,
         )
 
@@ -507,7 +507,7 @@ class HypersphereEnsemble(Thresholded, MetaEstimatorMixin, BaseEstimator):
         )
 
     def _member(self):
-        """A fitted member, or what will be one."""
+        """A fitted member, or the estimator that members are copies of."""
         return self.estimators_[0] if hasattr(self, "estimators_") else self.estimator
 
     @_wraps(is_classifier)
@@ -520,7 +520,7 @@ class HypersphereEnsemble(Thresholded, MetaEstimatorMixin, BaseEstimator):
         return self.estimators_[0].classes_
 
     def get_metadata_routing(self):
-        """What metadata the members ask for.
+        """Name the metadata that the members ask for.
 
         Returns
         -------
@@ -541,12 +541,12 @@ class HypersphereEnsemble(Thresholded, MetaEstimatorMixin, BaseEstimator):
 
 
 def _can_begin(member):
-    """Whether a fit can be divided, and has nothing to say to its own net."""
+    """Whether a fit can be divided, and leaves its net as this package makes it."""
     return hasattr(member, "_begin") and not member.net_params and not member.callbacks
 
 
 def _drawn(draw, X, y, fit_params):
-    """What a member learns from."""
+    """Samples, labels and further arguments that a member learns from."""
     if draw is None:
         return X, y, fit_params
     y = None if y is None else _safe_indexing(y, draw)
@@ -559,6 +559,6 @@ def _fit_member(member, draw, X, y, fit_params):
 
 
 def _spread(scores):
-    """Interquartile range, or what is left to go by where scores are alike."""
+    """Interquartile range; if that is 0, the standard deviation; if that is 0, 1."""
     low, high = np.percentile(scores, [25, 75])
     return high - low or scores.std() or 1.0

@@ -19,7 +19,7 @@ from sk_hypersphere.base._first_neighbors import (
 from sk_hypersphere.base._parameters import store
 from sk_hypersphere.exceptions import warn_caller
 
-# Above this number of rows the silhouette is that of a sample of as many.
+# Above this number of rows, a sample of as many gives the silhouette.
 SILHOUETTE_ROWS = 10_000
 
 
@@ -153,8 +153,8 @@ class FINCH(ClusterMixin, BaseEstimator):
     partition : {"silhouette", "coarsest"} or int, default="silhouette"
         Which partition gives `labels_`. "silhouette" is the one of the largest mean
         silhouette among all but the finest, the coarser of equals, or the only one if
-        there is no other; above 10,000 rows the silhouette is that of 10,000 rows
-        drawn with a fixed seed. An int counts from the finest, 0, and a negative int
+        there is no other; above 10,000 rows, 10,000 rows drawn with a fixed seed give
+        the silhouette. An int counts from the finest, 0, and a negative int
         from the coarsest, -1.
 
     max_clusters : int, default=None
@@ -195,10 +195,10 @@ class FINCH(ClusterMixin, BaseEstimator):
     -----
     The time of exact search is quadratic in the number of rows; for few features it is
     much less, by a KD-tree. Memory is linear. No result depends on chance: approximate
-    search has a fixed seed. What it misses, and what that does to partitions, is said
-    in the notes of :func:`finch`. Of neighbours at the same distance exact search takes
-    the one with the lowest index. The early exit of the authors' code, which cuts long
-    links, is not used.
+    search has a fixed seed. The notes of :func:`finch` say which neighbours it misses,
+    and what follows for partitions. Of neighbours at the same distance exact search
+    takes the one with the lowest index. The early exit of the authors' code, which cuts
+    long links, is not used.
 
     References
     ----------
@@ -300,7 +300,7 @@ class FINCH(ClusterMixin, BaseEstimator):
         return self._merged_to(self.n_clusters, X)
 
     def _merged_to(self, n_clusters, X):
-        """Labels of so many clusters, of which the finest partition has as many."""
+        """Labels of a number of clusters, of which the finest partition has enough."""
         counts = self.partitions_.max(axis=0) + 1
         coarsest_with_enough = np.flatnonzero(counts >= n_clusters)[-1]
         labels = self.partitions_[:, coarsest_with_enough]

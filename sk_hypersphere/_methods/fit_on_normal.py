@@ -30,10 +30,10 @@ class FitOnNormal(MetaEstimatorMixin, BaseEstimator):
     Detectors of scikit-learn ignore labels, and in a pipeline learn from all samples,
     example anomalies among them. This is a step that leaves these out:
     ``make_pipeline(EIDNEmbedder(), FitOnNormal(IsolationForest()))`` embeds with the
-    help of labels, and tells what normal embeddings look like by those of normal
-    samples. It stands around the last step only. Labels matter to `fit`; the threshold,
-    `predict`, `score_samples`, `decision_function` and `p_values` are the detector's,
-    where it has them:
+    help of labels, and learns from the embeddings of normal samples alone. It stands
+    around the last step only. Only `fit` reads labels; the threshold, `predict`,
+    `score_samples`, `decision_function` and `p_values` are the detector's, where it has
+    them:
     :class:`~sklearn.neighbors.LocalOutlierFactor` does with ``novelty=True``,
     :class:`~sklearn.mixture.GaussianMixture` scores but predicts components.
 
@@ -59,7 +59,7 @@ class FitOnNormal(MetaEstimatorMixin, BaseEstimator):
         The threshold of the detector, where it has one.
 
     n_features_in_ : int
-        Number of features, where the detector tells.
+        Number of features, where the detector has it.
 
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the features, where the training data had names.
@@ -137,7 +137,7 @@ class FitOnNormal(MetaEstimatorMixin, BaseEstimator):
         return rule_of(self.estimator)
 
     def get_metadata_routing(self):
-        """What metadata the detector asks for.
+        """Name the metadata that the detector asks for.
 
         Returns
         -------
@@ -166,7 +166,7 @@ class FitOnNormal(MetaEstimatorMixin, BaseEstimator):
         Returns
         -------
         labels : ndarray of shape (n_samples,)
-            What the detector predicts: -1 for anomalies, +1 for the rest.
+            Predictions of the detector: -1 for anomalies, +1 for the rest.
         """
         return self.fit(X, y, **fit_params).predict(X)
 
@@ -199,7 +199,7 @@ class FitOnNormal(MetaEstimatorMixin, BaseEstimator):
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            What the detector gives them.
+            The detector's scores.
         """
         check_is_fitted(self)
         return self.estimator_.score_samples(X)
@@ -216,7 +216,7 @@ class FitOnNormal(MetaEstimatorMixin, BaseEstimator):
         Returns
         -------
         p_values : ndarray of shape (n_samples,)
-            What the detector gives them, where it has some as those of this package do.
+            The detector's p-values; detectors of this package have them.
         """
         check_is_fitted(self)
         return self.estimator_.p_values(X)
@@ -233,7 +233,7 @@ class FitOnNormal(MetaEstimatorMixin, BaseEstimator):
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            What the detector gives them.
+            The detector's scores.
         """
         check_is_fitted(self)
         return self.estimator_.decision_function(X)

@@ -1,4 +1,4 @@
-"""From arrays to a trained net: rows, batches, seeds, schedules, one skorch net.
+"""The way from arrays to a trained net: rows, batches, seeds, schedules, skorch.
 
-It may import `losses`, `modules` and `exceptions`; it knows no estimator.
+This folder may import `losses`, `modules` and `exceptions`; it knows no estimator.
 """

@@ -1,16 +1,16 @@
-"""Samples of any kind as an array, before scikit-learn looks at them."""
+"""Conversion of samples of any kind to an array, before scikit-learn's checks."""
 
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 
 def as_array(X):
-    """A torch tensor as an array, also one that requires a gradient; else `X` itself.
+    """Convert a torch tensor, even one with a gradient, to an array; keep other `X`.
 
     Raises
     ------
     TypeError
-        If it is a torch data set or loader, which hold samples and labels in pairs.
+        If `X` is a torch data set or loader, which holds pairs of sample and label.
 
     Examples
     --------
@@ -30,10 +30,10 @@ def as_array(X):
 
 
 def check_not_empty(X):
-    """Refuse samples of more than one axis, (n, ...), that have no values."""
+    """Refuse samples, (n, ...), if an axis behind the first has size 0."""
     if 0 in X.shape[1:]:
         raise ValueError(
-            "X must hold samples with a value at least along each axis, got samples of "
-            f"shape {X.shape[1:]}. Leave out the axis of size 0, or load the samples "
-            "anew."
+            "X must hold samples with at least one value along each axis, got samples "
+            f"of shape {X.shape[1:]}. Leave out the axis of size 0, or load the "
+            "samples anew."
         )

@@ -1,4 +1,4 @@
-"""What is checked before training, and undone if it fails."""
+"""Checks before training, and the undoing of a fit that fails."""
 
 from contextlib import contextmanager
 
@@ -11,7 +11,7 @@ from sk_hypersphere._training.rows import Rows
 
 @contextmanager
 def unchanged_on_error(estimator):
-    """Give an estimator its former attributes back if the block raises."""
+    """Restore the former attributes of an estimator if the block raises an error."""
     before = vars(estimator).copy()
     try:
         yield
@@ -22,16 +22,16 @@ def unchanged_on_error(estimator):
 
 
 def resolve_device(device, fall_back=False):
-    """The torch device that a `device` parameter means on this machine.
+    """Return the torch device that a `device` parameter stands for on this machine.
 
     Parameters
     ----------
     device : str or torch.device
-        "auto" is CUDA where there is one, else the CPU.
+        "auto" is the CUDA device if there is one, else the CPU.
 
     fall_back : bool, default=False
-        If True, a missing CUDA device is replaced by the CPU, so that a model trained
-        elsewhere can be used; otherwise it is an error.
+        If True, the CPU replaces a missing CUDA device, so that a model trained
+        elsewhere can be used. If False, a missing device is an error.
     """
     has_cuda = torch.cuda.is_available()
     if device == "auto":
@@ -54,12 +54,12 @@ def resolve_device(device, fall_back=False):
 
 
 def has_parameters_to_train(module):
-    """Whether any parameter of a module is open to training."""
+    """Whether any parameter of a module requires a gradient."""
     return any(parameter.requires_grad for parameter in module.parameters())
 
 
 def check_something_to_train(encoder, name):
-    """Refuse an encoder without parameters to train, for an estimator of some name."""
+    """Refuse an encoder without parameters to train, for the estimator `name`."""
     if not has_parameters_to_train(encoder):
         raise ValueError(
             f"encoder must have parameters that can be trained for {name}, whose "
@@ -72,8 +72,9 @@ def check_something_to_train(encoder, name):
 def has_channels_last(X):
     """Whether samples look like images with channels behind height and width.
 
-    A last axis of 3 or 4 behind larger ones is one of colors. One of 1 may also be that
-    of long and narrow samples, and is one of gray values behind axes that are alike.
+    A last axis of size 3 or 4 behind larger axes holds colors. A last axis of size 1
+    holds gray values only if height and width are similar: other samples may just be
+    long and narrow.
     """
     if X.ndim != 4:
         return False
@@ -85,7 +86,7 @@ def has_channels_last(X):
 
 
 def moveaxis_hint(X):
-    """How to mend images with channels last, as the end of a message."""
+    """Return the end of a message that says how to put channels first."""
     if not has_channels_last(X):
         return ""
     return (
@@ -97,7 +98,7 @@ def moveaxis_hint(X):
 def check_image_axes(X, make):
     """Refuse images with channels last for an encoder that this package makes.
 
-    Other encoders may take images as they like.
+    Other encoders may expect any order of axes.
     """
     is_own = (
         not isinstance(make, nn.Module)
@@ -113,7 +114,7 @@ def check_image_axes(X, make):
 
 
 def check_embedding(encoder, X, device, batch_size):
-    """Size of the embedding, from a trial on the first row.
+    """Return the size of the embedding, after a trial on the first row.
 
     Raises
     ------
@@ -131,7 +132,7 @@ def check_embedding(encoder, X, device, batch_size):
         )
     x, _ = Rows(X[:1]).take(np.array([0]))
     x = x.to(device)
-    version = x._version  # counts the writes
+    version = x._version  # grows with each write
     try:
         with torch.no_grad():
             z = encoder.eval()(x)
@@ -144,7 +145,8 @@ def check_embedding(encoder, X, device, batch_size):
     if x._version != version:
         raise ValueError(
             f"encoder must leave its input as it is, but {name} writes into it. "
-            "Replace functions that end in _ at the start of its forward method."
+            "Replace in-place functions, whose names end in _, at the start of its "
+            "forward method."
         )
     if not isinstance(z, torch.Tensor) or z.shape[:-1] != (1,):
         got = tuple(z.shape) if isinstance(z, torch.Tensor) else type(z).__name__
@@ -170,8 +172,8 @@ def check_decoder(decoder, n_components, X):
         ) from error
     if got != (2, *X.shape[1:]):
         raise ValueError(
-            f"decoder must map {wanted}, got {got} from {name} for two. Fit its last "
-            "layer to the samples."
+            f"decoder must map {wanted}, got {got} from {name} for two embeddings. "
+            "Fit its last layer to the samples."
         )
 
 

@@ -1,8 +1,8 @@
-"""The one file that knows skorch: the net that trains, and what happens between epochs.
+"""The net that trains and its callbacks, in the only file that knows skorch.
 
 Every estimator trains a :class:`HypersphereNet`. It is a skorch ``NeuralNet``: history,
-callbacks, validation splits and parameters work as skorch documents them. What differs
-is the inner loop, which costs no more than a loop written in plain torch.
+callbacks, validation splits and parameters work as skorch documents them. Only the
+inner loop differs: it costs no more than a loop written in plain torch.
 """
 
 from collections.abc import Sequence
@@ -26,31 +26,32 @@ BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
 
 class Interruption(BaseException):
-    """Ctrl-C within an epoch, which skorch would take for the wish to stop early."""
+    """Ctrl-C within an epoch, which skorch would treat as early stopping."""
 
 
 class HypersphereNet(NeuralNet):
-    """A ``NeuralNet`` whose epochs read the loss once and notify no batches unasked.
+    """A ``NeuralNet`` that reads the loss once an epoch and skips unused batch events.
 
     Losses are kept on the device and written to the history once an epoch. Batches are
-    recorded one by one, as skorch does, where a callback listens to them or the
-    optimizer needs a closure. An epoch whose loss is not finite ends training, and the
-    weights go back to the last that gave a finite loss.
+    recorded one by one, as in skorch, only if a callback listens to them or the
+    optimizer needs a closure. An epoch whose loss is not finite ends training and
+    restores the last weights that gave a finite loss.
 
     Parameters
     ----------
     *args, **kwargs
-        Those of ``NeuralNet``, among them ``compile=True`` for ``torch.compile``, which
-        speeds up training alone: what is scored goes through the layers themselves.
+        Arguments of ``NeuralNet``. One of them is ``compile=True`` for
+        ``torch.compile``, which speeds up training alone: scores are computed by the
+        layers themselves.
 
     autocast : torch.dtype, default=None
-        Lower precision for the layers of the encoder in training, as `torch.autocast`
-        chooses them: ``torch.bfloat16`` pays on GPUs with tensor cores (float16 would
-        need its gradients scaled, which is not done). Weights, distances and loss stay
-        float32, and so does all that is scored. None computes everything in float32.
+        Lower precision in training, for the layers of the encoder that `torch.autocast`
+        chooses. ``torch.bfloat16`` is faster on GPUs with tensor cores; float16 would
+        need scaled gradients, which are not implemented. Weights, distances, loss and
+        scores stay float32. None computes everything in float32.
     """
 
-    valid_sampler = None  # of the batches that a split holds out; None is in order
+    valid_sampler = None  # draws the held-out batches; None keeps their order
 
     def __init__(self, *args, autocast=None, **kwargs):
         super().__init__(*args, **kwargs)
@@ -59,7 +60,7 @@ class HypersphereNet(NeuralNet):
     def torch_compile(self, module, name):
         """Compile the module in place, so that its weights keep their names.
 
-        The loss is left as it is: a few sums, and not worth the time.
+        The loss is not compiled: it is a few sums, which are not worth the time.
         """
         if self.compile and name == "module":
             module.compile(**self.get_params_for("compile"))
@@ -77,8 +78,8 @@ class HypersphereNet(NeuralNet):
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         if not training:
             if self.valid_sampler is not None and isinstance(iterator, BatchIterator):
-                # Not a parameter of the iterator: `predict` has the same one, and needs
-                # every sample once, in order.
+                # The sampler is no parameter of the iterator, because `predict` uses
+                # the same iterator and needs every sample once, in order.
                 iterator.sampler = self.valid_sampler
             super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
             return
@@ -97,12 +98,12 @@ class HypersphereNet(NeuralNet):
             raise Interruption from error
         self.history.record(prefix + "_loss", loss)
         if np.isfinite(first):
-            self.last_good_ = start  # weights that gave a finite loss
+            self.last_good_ = start  # these weights gave a finite loss
         if not np.isfinite(loss):
             self.raise_non_finite(f"The training loss became {loss}")
 
     def raise_non_finite(self, symptom):
-        """Go back to the last weights that gave a finite loss, and raise."""
+        """Restore the last weights that gave a finite loss, and raise an error."""
         with torch.no_grad():
             for tensor, good in zip(self._state(), self.last_good_ or (), strict=False):
                 tensor.copy_(good)
@@ -119,13 +120,13 @@ class HypersphereNet(NeuralNet):
         return super().initialize()
 
     def get_all_learnable_params(self):
-        """Names and parameters for the optimizer, which refuses to have none."""
+        """Names and parameters for the optimizer, which needs at least one of them."""
         names_and_parameters = [*super().get_all_learnable_params()]
         return names_and_parameters or [("none", nn.Parameter(torch.empty(0)))]
 
-    @torch.enable_grad()  # also where the caller has switched it off
+    @torch.enable_grad()  # the caller may have switched gradients off
     def _run_lean_epoch(self, iterator):
-        """Train for one epoch; return the loss of the first batch, and the mean."""
+        """Train for one epoch; return the loss of the first batch and the mean loss."""
         self._set_training(True)
         module, criterion, optimizer = self.module_, self.criterion_, self.optimizer_
         precision = self._precision()
@@ -141,8 +142,8 @@ class HypersphereNet(NeuralNet):
             loss, size = loss.detach(), len(y)
             if first is None:
                 first, total = loss, torch.zeros_like(loss, dtype=torch.float64)
-            # Losses that are kept apart would lie between the large temporaries of the
-            # batches, whose memory could then not be used again.
+            # The losses are summed at once. Losses kept apart would lie between the
+            # large temporaries of batches, whose memory could then not be used again.
             total.add_(loss, alpha=size)
             n_rows += size
         return first.item(), total.item() / n_rows
@@ -183,7 +184,7 @@ class HypersphereNet(NeuralNet):
 
 
 class Progress(Callback):
-    """Advance a bar by the nets that an epoch trains, and show the loss on it."""
+    """Advance a progress bar by `n_nets` after each epoch, and show the loss on it."""
 
     def __init__(self, bar, n_nets=1):
         self.bar = bar
@@ -198,9 +199,9 @@ class Progress(Callback):
 
 
 class AfterEpoch(Callback):
-    """Call ``function(net, dataset_train)`` after epoch number `start` and all later.
+    """Call ``function(net, dataset_train)`` after each epoch from number `start` on.
 
-    This is how an estimator updates what is not learned by gradient, such as radii.
+    Estimators use it to update values that no gradient reaches, such as radii.
     """
 
     def __init__(self, function, start=0):
@@ -215,8 +216,8 @@ class AfterEpoch(Callback):
 class LowerLearningRate(Callback):
     """Divide the learning rate by ten after the first `share` of the epochs.
 
-    Small steps at the end take out most of what depends on the seed. skorch's
-    LRScheduler could do it too, but listens to every batch.
+    Small steps at the end remove most of the dependence on the seed. skorch's
+    LRScheduler could lower the rate too, but it listens to every batch.
     """
 
     def __init__(self, share=0.7):
@@ -240,10 +241,10 @@ def one_cycle(max_lr, n_steps):
 
 
 class Run(NamedTuple):
-    """What all nets trained in one fit share.
+    """Values that all nets trained in one fit share.
 
-    `n_nets` is how many nets a single module stands for; `held_out` are the indices of
-    samples that have no part in anything that is learned.
+    `n_nets` is the number of nets that a single module stands for; `held_out` holds the
+    indices of held-out samples, from which nothing is learned.
     """
 
     random_state: np.random.RandomState
@@ -254,7 +255,7 @@ class Run(NamedTuple):
 
 
 def train_net(module, loss, rows, run, **params):
-    """Train a module, in place; `make_net` says what the parameters are.
+    """Train a module in place; `make_net` describes the parameters.
 
     Returns
     -------
@@ -281,13 +282,13 @@ def make_net(
     callbacks=(),
     net_params=None,
 ):
-    """A net that is ready to be fitted.
+    """Make a net that is ready to be fitted.
 
     Parameters
     ----------
     module : nn.Module
-        What is trained. Centers that are learned, a parameter whose name ends so, are
-        exempt from weight decay, which would pull them to the origin.
+        The module to train. Learned centers, parameters whose name ends in ".centers",
+        are exempt from weight decay, which would pull them to the origin.
 
     loss : nn.Module
         Called as ``loss(module(X), y)`` for every batch.
@@ -296,17 +297,17 @@ def make_net(
         Random state, device and progress bar of this fit.
 
     max_epochs, batch_size, lr, weight_decay
-        As the parameters of the estimators.
+        See the parameters of the estimators.
 
     sampler : callable, default=shuffled
-        Index arrays of an epoch; see `BatchIterator`.
+        Gives the index arrays of an epoch; see `BatchIterator`.
 
     transform : callable, default=None
         Changes the samples of a batch; see `BatchIterator`.
 
     valid_sampler : callable, default=None
-        The same as `sampler`, for samples that a split holds out for validation; None
-        goes through them in order.
+        A `sampler` for samples that a split holds out for validation; None goes through
+        them in order.
 
     callbacks : sequence of skorch callbacks, default=()
 
@@ -336,7 +337,7 @@ def make_net(
     }
     if params["iterator_train"] is BatchIterator:
         if "iterator_train__sampler" not in params:
-            # A transform counts on the batches of its sampler.
+            # The transform relies on the batches of this sampler.
             params["iterator_train__sampler"] = sampler
             params["iterator_train__transform"] = transform
         params["iterator_train__random_state"] = run.random_state
@@ -366,5 +367,5 @@ def fit_net(net, rows):
 
 
 def progress_bar(verbose, description):
-    """The bar of one fit, which shows nothing unless `verbose`."""
+    """Make the progress bar of one fit, which is hidden unless `verbose`."""
     return tqdm(disable=not verbose, desc=description, unit="epoch", total=0)

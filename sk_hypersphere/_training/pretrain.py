@@ -1,4 +1,4 @@
-"""Preparing an encoder as one half of an autoencoder."""
+"""Pre-training of an encoder as one half of an autoencoder."""
 
 from copy import deepcopy
 from numbers import Integral, Real
@@ -23,9 +23,9 @@ from sk_hypersphere.modules import AutoEncoder
 
 
 class Pretraining:
-    """What estimators share that may train their encoder as an autoencoder first.
+    """The shared part of estimators that can pre-train their encoder.
 
-    Theirs are the four parameters named here, and `batch_size` and `weight_decay`.
+    They have the four parameters named here, `batch_size` and `weight_decay`.
     """
 
     _parameter_constraints: dict = {
@@ -39,16 +39,16 @@ class Pretraining:
     }
 
     def _pretrain_epochs(self, encoder, by_default=True):
-        """Epochs of pre-training; "auto" is 0 unless it is wanted by default."""
+        """Number of pre-training epochs; "auto" is 4 with a decoder, else 0 or more."""
         auto = getattr(encoder, "default_pretrain_epochs", 0) if by_default else 0
         if self.decoder is not None:
             auto = 4
         epochs = self._auto("pretrain_epochs", auto)
         if epochs and not can_decode(encoder, self.decoder):
             raise ValueError(
-                "decoder must be given to pre-train an encoder that brings none, got "
-                f"decoder=None for {type(encoder).__name__}. Give a module from "
-                "embeddings to samples, or set pretrain_epochs=0."
+                "decoder must be given to pre-train an encoder that makes none itself, "
+                f"got decoder=None for {type(encoder).__name__}. Give a module that "
+                "maps embeddings to samples, or set pretrain_epochs=0."
             )
         return epochs
 
@@ -68,7 +68,7 @@ class Pretraining:
 
 
 def can_decode(encoder, decoder):
-    """Whether there is a decoder: the user's, or one that the encoder brings."""
+    """Whether there is a decoder, given by the user or made by the encoder."""
     return decoder is not None or hasattr(encoder, "make_autoencoder")
 
 
@@ -85,12 +85,12 @@ def pretrain(
     code_penalty,
     skipped=(),
 ):
-    """Train an encoder, in place, to give codes from which samples are reconstructed.
+    """Train an encoder, in place, so that samples can be reconstructed from its codes.
 
     Parameters
     ----------
     encoder : nn.Module
-        From samples to codes of shape (n, p).
+        It maps samples to codes of shape (n, p).
 
     X : array of shape (n, ...)
         Training data, float32 or uint8.
@@ -99,20 +99,20 @@ def pretrain(
         Random state, device and progress bar of this fit.
 
     decoder : nn.Module, default=None
-        From codes to samples; a copy is trained. None is the decoder that the
-        encoder brings.
+        It maps codes to samples; a copy is trained. None stands for the decoder that
+        the encoder makes.
 
     max_epochs, batch_size, weight_decay
-        As the parameters of the estimators.
+        See the parameters of the estimators.
 
     lr : float
-        Peak of the learning rate, which rises for 15 % of the steps and then falls.
+        Largest learning rate; it rises for 15 % of the steps and then falls.
 
     code_penalty : float
-        Price of a large code. Above 0, unit noise is added to the code.
+        Weight of the penalty on large codes. If above 0, unit noise is added to codes.
 
     skipped : sequence of int, default=()
-        Indices of samples that are not trained on, besides those held out.
+        Indices of samples that are not trained on, besides the held-out samples.
 
     Returns
     -------
@@ -150,12 +150,12 @@ def pretrain(
 
 
 def settle_statistics(encoder, X, run):
-    """Set the running statistics of normalization layers to those of the data.
+    """Compute the running statistics of normalization layers from the data.
 
-    They start at mean 0 and variance 1 and approach the data only step by step.
-    Centers placed before they arrive would not be where training, with the statistics
-    of its batches, finds the samples. At most 4,096 rows are used, evenly spaced over
-    those that are not held out.
+    Running statistics start at mean 0 and variance 1 and approach the data only step by
+    step. Centers placed before they arrive would miss the samples in training, which
+    uses the statistics of its batches. At most 4,096 rows are used, evenly spaced over
+    the rows that are not held out.
     """
     left = np.delete(np.arange(len(X)), run.held_out)
     rows = Rows(X[left[evenly_spaced(len(left), 4096)]], device=run.device)
@@ -165,7 +165,7 @@ def settle_statistics(encoder, X, run):
 def span(function, X, run):
     """Smallest and largest value of a function of the data; apart by 1 if equal.
 
-    Samples that are held out do not count.
+    Held-out samples do not count.
     """
     is_left = np.ones(len(X), dtype=bool)
     is_left[run.held_out] = False

@@ -1,4 +1,4 @@
-"""Seeds that act at fit and leave the caller's random streams as they were."""
+"""Random seeds for fits, which leave the caller's random streams unchanged."""
 
 from contextlib import contextmanager
 from threading import RLock
@@ -8,13 +8,13 @@ import torch
 from sklearn.base import clone
 
 # Weight initialization and dropout draw from torch's global stream and take no
-# generator. Forking that stream is not safe between threads, so that fits of several
-# threads take turns; on a CPU they would gain nothing from running side by side.
+# generator. Forking that stream is not safe between threads, so fits in several threads
+# take turns. On a CPU they would gain nothing from running side by side.
 _global_stream = RLock()
 
 
 def make_seed(random_state):
-    """One integer from a `random_state` parameter.
+    """Draw one integer seed from a `random_state` parameter.
 
     None takes fresh entropy from the operating system rather than numpy's global
     stream, which belongs to the caller.
@@ -27,10 +27,10 @@ def make_seed(random_state):
 
 
 def clone_with_seeds(estimator, random_state, *, overwrite=False):
-    """A clone whose random states are seeds from a stream.
+    """Clone an estimator and set its random states to seeds from a stream.
 
-    Also those of its parts, such as the steps of a pipeline. Random states that are
-    not None stay as they are, unless `overwrite`.
+    The random states of its parts, such as the steps of a pipeline, are set too. Random
+    states that are not None are kept unless `overwrite` is True.
     """
     copy = clone(estimator)
     seeds = {
@@ -39,14 +39,14 @@ def clone_with_seeds(estimator, random_state, *, overwrite=False):
         if name.split("__")[-1] == "random_state" and (overwrite or value is None)
     }
     copy.set_params(**seeds)
-    return copy  # what is frozen returns nothing from set_params
+    return copy  # set_params of a frozen estimator returns None
 
 
 class TorchStream:
-    """A stream of random numbers that takes the place of torch's global one in blocks.
+    """A stream of random numbers that replaces torch's global stream within blocks.
 
-    The global stream is restored behind each block, and the next block goes on where
-    the last one ended.
+    The global stream is restored after each block, and the next block continues where
+    the last block ended.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class TorchStream:
         At least 0.
 
     device : torch.device
-        Where training happens; the stream of a CUDA device is replaced and restored
+        Device of the training; the stream of a CUDA device is replaced and restored
         too.
     """
 

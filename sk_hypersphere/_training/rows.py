@@ -1,4 +1,4 @@
-"""Rows of an array as batches of tensors, without a loader in between."""
+"""Batches of tensors from the rows of an array, without a torch loader."""
 
 import numpy as np
 import torch
@@ -7,24 +7,24 @@ from torch.utils.data import Dataset, Subset
 
 from sk_hypersphere._training.samplers import in_order
 
-# Rows that `moved_to_front` copies at a time.
+# `moved_to_front` copies this many rows at a time.
 PART_ROWS = 8192
 
 
 class Rows(Dataset):
-    """An array and its labels, as a torch data set that can also give whole batches.
+    """A torch data set of an array and its labels that can also give whole batches.
 
     Parameters
     ----------
     X : array of shape (n, ...)
-        Float32 or uint8; may be a read-only memory map, of which only the rows of a
-        batch are read.
+        Float32 or uint8. It may be a read-only memory map: only the rows of a batch
+        are read.
 
     y : array of shape (n,), default=None
         Integer labels; None is 0 for every row.
 
     device : torch.device, default="cpu"
-        Where batches are made. Data that fits is moved there once.
+        Device of the batches. Data that fits on a CUDA device is moved there once.
     """
 
     def __init__(self, X, y=None, device="cpu"):
@@ -46,13 +46,13 @@ class Rows(Dataset):
         return X[0], y[0]
 
     def without(self, held_out):
-        """All rows but some, given their indices."""
+        """Leave out the rows with the indices `held_out`."""
         if not len(held_out):
             return self
         return Subset(self, np.setdiff1d(np.arange(len(self)), held_out))
 
     def take(self, indices):
-        """Rows and labels of one batch.
+        """Return the rows and labels of one batch.
 
         Parameters
         ----------
@@ -64,8 +64,8 @@ class Rows(Dataset):
         """
         if self.resident:
             return self._take_resident(torch.from_numpy(indices).to(self.device))
-        # numpy gathers faster than torch for short batches, and copies: the batch can
-        # be written to, also where X is a read-only memory map.
+        # numpy gathers short batches faster than torch. It makes copies, which can be
+        # written to even if X is a read-only memory map.
         X = torch.from_numpy(self.X.take(indices, axis=0))
         y = torch.from_numpy(self.y.take(indices))
         return X.to(self.device, torch.float32), y.to(self.device)
@@ -75,7 +75,7 @@ class Rows(Dataset):
         return X.to(torch.float32), y
 
     def take_each(self, batches):
-        """Rows and labels of one batch after the other.
+        """Yield the rows and labels of one batch after the other.
 
         Parameters
         ----------
@@ -90,65 +90,9 @@ class Rows(Dataset):
             yield from map(self.take, batches)
             return
         batches = list(batches)
-        # One transfer for all: the host would wait for the device at each.
+        # All indices are moved at once: the host waits for the device at each transfer.
         indices = torch.from_numpy(np.concatenate(batches)).to(self.device)
         yield from map(self._take_resident, indices.split([*map(len, batches)]))
-
-
-def fits(X, device):
-    """Whether an array takes less than half of the free memory of a CUDA device.
-
-    The rest is for weights, gradients and activations.
-    """
-    free, _ = torch.cuda.mem_get_info(device)
-    return X.nbytes < free / 2
-
-
-def evenly_spaced(n, n_chosen):
-    """At most `n_chosen` indices spread evenly over 0..n-1."""
-    return np.linspace(0, n - 1, min(n, n_chosen)).astype(int)
-
-
-def moved_to_front(array, rows):
-    """Some rows of an array, without a copy of it: the others are written over.
-
-    Parameters
-    ----------
-    array : ndarray of shape (n, ...)
-        It is changed in place.
-
-    rows : ndarray of shape (m,)
-        Indices in ascending order.
-
-    Returns
-    -------
-    ndarray of shape (m, ...)
-        A view of the first part of the array.
-
-    Examples
-    --------
-    >>> moved_to_front(np.array([5, 6, 7, 8]), np.array([1, 3]))
-    array([6, 8])
-    """
-    if len(rows) < len(array):
-        for part in gen_batches(len(rows), PART_ROWS):
-            array[part] = array[rows[part]]  # these are not before the part
-    return array[: len(rows)]
-
-
-def unwrapped(dataset):
-    """The `Rows` in subsets of subsets, and the indices of those that are left."""
-    indices = np.arange(len(dataset))
-    while isinstance(dataset, Subset):
-        indices = np.asarray(dataset.indices)[indices]
-        dataset = dataset.dataset
-    return dataset, indices
-
-
-def labels_of(dataset):
-    """Labels of a `Rows` data set, or of a `Subset` of one, (n,)."""
-    rows, indices = unwrapped(dataset)
-    return rows.y[indices]
 
 
 class BatchIterator:
@@ -157,7 +101,7 @@ class BatchIterator:
     Parameters
     ----------
     dataset : Rows or Subset of Rows
-        What to iterate over.
+        Data set to iterate over.
 
     batch_size : int
         Largest number of rows in a batch.
@@ -167,12 +111,12 @@ class BatchIterator:
         from the labels, (n,). None goes through the rows in order.
 
     random_state : RandomState, default=None
-        Handed to `sampler`.
+        Passed to `sampler`.
 
     transform : callable, default=None
-        ``transform(X, y)`` gives what takes the place of the samples of a batch,
-        (m, ...), a tensor that it may write to, given their labels, an array of shape
-        (m,). None leaves them as they are.
+        ``transform(X, y)`` returns the new samples of a batch, given its samples, a
+        tensor of shape (m, ...) that it may write to, and their labels, an array of
+        shape (m,). None keeps the samples.
     """
 
     def __init__(
@@ -196,8 +140,64 @@ class BatchIterator:
             yield self.transform(X, self.rows.y[indices]), y
 
     def draw(self):
-        """Indices in `rows` of the batches of one epoch."""
+        """Draw the batches of one epoch, as arrays of indices in `rows`."""
         batches = self.sampler(self.y, self.batch_size, self.random_state)
         if self.is_whole:
             return batches
         return (self.indices[chosen] for chosen in batches)
+
+
+def labels_of(dataset):
+    """Labels of a `Rows` data set, or of a `Subset` of one, (n,)."""
+    rows, indices = unwrapped(dataset)
+    return rows.y[indices]
+
+
+def unwrapped(dataset):
+    """Return the `Rows` in nested subsets, and the indices that the subsets keep."""
+    indices = np.arange(len(dataset))
+    while isinstance(dataset, Subset):
+        indices = np.asarray(dataset.indices)[indices]
+        dataset = dataset.dataset
+    return dataset, indices
+
+
+def fits(X, device):
+    """Whether an array takes less than half of the free memory of a CUDA device.
+
+    The rest is left for weights, gradients and activations.
+    """
+    free, _ = torch.cuda.mem_get_info(device)
+    return X.nbytes < free / 2
+
+
+def evenly_spaced(n, n_chosen):
+    """At most `n_chosen` indices spread evenly over 0..n-1."""
+    return np.linspace(0, n - 1, min(n, n_chosen)).astype(int)
+
+
+def moved_to_front(array, rows):
+    """Move some rows to the front of an array in place, over its other rows.
+
+    Parameters
+    ----------
+    array : ndarray of shape (n, ...)
+        Its rows are overwritten.
+
+    rows : ndarray of shape (m,)
+        Indices in ascending order.
+
+    Returns
+    -------
+    ndarray of shape (m, ...)
+        A view of the first part of the array.
+
+    Examples
+    --------
+    >>> moved_to_front(np.array([5, 6, 7, 8]), np.array([1, 3]))
+    array([6, 8])
+    """
+    if len(rows) < len(array):
+        for part in gen_batches(len(rows), PART_ROWS):
+            array[part] = array[rows[part]]  # rows[i] >= i: no row is lost
+    return array[: len(rows)]

@@ -1,27 +1,28 @@
-"""How long and how fast to train where "auto" leaves it open, for all methods."""
+"""Numbers of epochs and learning rates that "auto" stands for, for all methods."""
 
 from math import ceil
 from typing import NamedTuple
 
 import numpy as np
 
-# Learned centers and classes need about this many batches until distances say much.
+# Learned centers and classes need about this many batches for useful distances.
 STEPS_TO_CENTERS = 1000
 
-# Known anomalies are few and soon learned by heart: these batches are enough for them,
-# at these learning rates.
+# Known anomalies are few and soon memorized: this many batches are enough for them, at
+# these learning rates.
 STEPS_FOR_ANOMALIES = {"rows": 50, "images": 150}
 ANOMALY_LEARNING_RATES = {"rows": 5e-4, "images": 1e-3}
 
-# Triplets of EIDN take more batches of images, at a higher learning rate.
+# Triplets of EIDN need more batches of images, at a higher learning rate.
 STEPS_FOR_TRIPLETS = {"rows": 50, "images": 500}
 TRIPLET_LEARNING_RATES = {"rows": 5e-4, "images": 2e-3}
 
-# An epoch of triplets is at most a tenth of the training, so that the learning rate
-# falls in time.
+# An epoch of triplets has at most this many batches, a tenth of the training, so that
+# the learning rate falls in time.
 MOST_TRIPLET_STEPS_PER_EPOCH = {"rows": 5, "images": 50}
 
-# Training goes on until every anomaly has been seen this often, within so many epochs.
+# Training is prolonged until every anomaly has been seen PASSES times but, except for
+# triplets, not beyond MOST_EPOCHS epochs.
 PASSES = 5
 MOST_EPOCHS = 100
 
@@ -39,12 +40,12 @@ class Schedule(NamedTuple):
 
 
 def kind_of(X):
-    """ "rows" for samples with a single axis, else "images"."""
+    """Return "rows" for samples with a single axis, else "images"."""
     return "rows" if X.ndim == 2 else "images"
 
 
 def auto_epochs(n_samples, batch_size, least=30):
-    """As many epochs as have 1,000 batches, but `least` and at most 300.
+    """Number of epochs with 1,000 batches in all, but at least `least` and at most 300.
 
     Examples
     --------
@@ -56,33 +57,33 @@ def auto_epochs(n_samples, batch_size, least=30):
 
 
 def centers_schedule(n_samples, batch_size):
-    """For classes that each have a center."""
+    """Schedule for classes that each have a center."""
     return Schedule(auto_epochs(n_samples, batch_size), lr=1e-3, lowers=True)
 
 
 def classifier_schedule(X, batch_size):
-    """For classifiers of kinds of samples; images take fewer epochs."""
+    """Schedule for classifiers of kinds of samples; images need fewer epochs."""
     n_epochs = auto_epochs(len(X), batch_size, least=30 if X.ndim == 2 else 6)
     return Schedule(n_epochs, lr=1e-3, lowers=True)
 
 
 def one_sphere_schedule(n_samples, batch_size, pretrain_epochs=0):
-    """For a single sphere, after some epochs of pre-training."""
+    """Schedule for a single sphere, after `pretrain_epochs` of pre-training."""
     if pretrain_epochs:
         return Schedule(auto_epochs(n_samples, batch_size), lr=1e-4)
     return Schedule(30, lr=1e-3, lowers=True)
 
 
 def many_spheres_schedule():
-    """For spheres that are in place before training, which moves samples little."""
+    """Schedule for many spheres around samples, which training moves only a little."""
     return Schedule(1, lr=1e-5)
 
 
 def few_anomalies_schedule(X, y, batch_size, anomaly_ratio, max_epochs="auto"):
-    """For samples of which some are example anomalies.
+    """Schedule for samples with a few example anomalies among them.
 
-    Whole epochs may have more batches than are wanted. The learning rate is then lower
-    in proportion, so that the weights can move as far.
+    Whole epochs may have more batches than are needed. The learning rate is then lower
+    in proportion, so that the weights can move equally far.
 
     Parameters
     ----------
@@ -90,16 +91,16 @@ def few_anomalies_schedule(X, y, batch_size, anomaly_ratio, max_epochs="auto"):
         Rows or images.
 
     y : ndarray of shape (n,)
-        Labels of those that are trained on; those of anomalies are below 0.
+        Labels of the samples that are trained on; anomalies have labels below 0.
 
     batch_size : int
         Largest number of other samples in a batch.
 
     anomaly_ratio : float
-        Anomalies in a batch over other samples.
+        Number of anomalies in a batch divided by the number of other samples.
 
     max_epochs : int or "auto", default="auto"
-        Where a number is given, the learning rate does not depend on it.
+        A number is kept, and the learning rate then does not depend on it.
 
     Returns
     -------
@@ -127,15 +128,15 @@ def few_anomalies_schedule(X, y, batch_size, anomaly_ratio, max_epochs="auto"):
 
 
 def triplet_steps(X, n_trained, batch_size):
-    """Batches in an epoch of triplets: about one pass over all samples, but few."""
+    """Number of batches in an epoch of triplets: about one pass over all or less."""
     n_batches = ceil(n_trained / (2 * batch_size))
     return min(n_batches, MOST_TRIPLET_STEPS_PER_EPOCH[kind_of(X)])
 
 
 def triplet_schedule(X, n_anomalies, batch_size, n_steps, augments):
-    """For triplets, of which an epoch has `n_steps` batches.
+    """Schedule for triplets, with `n_steps` batches in an epoch.
 
-    Samples that augmentation changes take twice as long to learn by heart.
+    Samples that are augmented take twice as long to memorize.
     """
     kind = kind_of(X)
     total = max(STEPS_FOR_TRIPLETS[kind], PASSES * n_anomalies / batch_size)

@@ -1,7 +1,7 @@
-"""Nets of the same shape trained in one loop, each as if it were alone.
+"""Training of nets of the same shape in one loop, each as if it were alone.
 
-A step on small batches is mostly the cost of calls, which one matrix product for all
-nets pays once. Every net goes its own way: it has its own weights, draws and batches.
+The cost of a step on small batches is mostly the cost of calls, and one matrix product
+for all nets is a single call. Every net has its own weights, random draws and batches.
 """
 
 from functools import partial
@@ -29,7 +29,7 @@ from sk_hypersphere.modules._stacked import (
 
 
 class SumOfLosses(nn.Module):
-    """The losses of all nets added up, so that the gradient of each is its own.
+    """Sum of the losses of all nets, in which each net keeps its own gradient.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class SumOfLosses(nn.Module):
         return losses.sum()
 
     def pop_means(self):
-        """Mean loss of each net since the last call, a list."""
+        """Return the mean loss of each net since the last call, as a list."""
         means = (self.totals / self.n_rows).tolist()
         self.totals.zero_()
         self.n_rows = 0
@@ -72,12 +72,12 @@ def record_epoch(shared, dataset_train, nets):
 
 
 class SideBySide:
-    """Batches of several iterators, one of each, stacked along a new first axis.
+    """Iterator over batches of several iterators, stacked along a new first axis.
 
     Parameters
     ----------
     iterators : list of iterable of (Tensor, Tensor)
-        Of batches that have the same shapes.
+        Their batches have the same shapes.
     """
 
     def __init__(self, iterators):
@@ -90,12 +90,12 @@ class SideBySide:
 
 
 class SideBySideOfSameRows:
-    """The same for iterators over the same rows: those of all nets are taken at once.
+    """Same as `SideBySide` for iterators over the same rows, taken for all at once.
 
     Parameters
     ----------
     iterators : list of BatchIterator
-        For which `have_same_rows` holds.
+        Iterators for which `have_same_rows` holds.
     """
 
     def __init__(self, iterators):
@@ -121,7 +121,7 @@ def have_same_rows(iterators):
 
 
 class DrawnFrom:
-    """Batches whose making draws from a stream in place of torch's."""
+    """Iterator that makes its batches with a stream in place of torch's own."""
 
     def __init__(self, stream, iterator):
         self.stream = stream
@@ -140,8 +140,8 @@ class DrawnFrom:
 def can_share_a_loop(trainings):
     """Whether nets can be trained side by side.
 
-    They can if their parts can be stacked, if batches and epochs are as many, and if
-    nothing else happens between steps.
+    They can if their parts can be stacked, if their numbers of batches and epochs are
+    equal, and if nothing else happens between steps.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def _is_plain(training):
 
 
 def _length(training):
-    """What the number and the sizes of batches, and the steps they are for, depend on.
+    """Values on which the steps, and the number and sizes of their batches, depend.
 
     Kinds of labels decide which terms a loss has, and how batches are drawn.
     """
@@ -180,19 +180,19 @@ def _length(training):
 def train_side_by_side(trainings, weight_decay, bar):
     """Train nets for which `can_share_a_loop` holds, in place.
 
-    Each ends with the weights, the losses and the state of the optimizer that it would
-    have if it was trained alone.
+    Each net ends with the weights, the losses and the state of the optimizer that it
+    would have if it was trained alone.
 
     Parameters
     ----------
     trainings : list of Training
-        What is trained.
+        Trainings of the nets.
 
     weight_decay : float
         The parameter of the estimators.
 
     bar : tqdm
-        The progress bar of them all.
+        Progress bar for all nets.
     """
     nets = [training.net.initialize() for training in trainings]
     first = nets[0]
@@ -218,7 +218,7 @@ def train_side_by_side(trainings, weight_decay, bar):
 
 
 def _all_batches(trainings, dataset, **params):
-    """What the shared net iterates over in place of a data set."""
+    """Batches of all nets, which the shared net uses in place of a data set."""
     iterators = []
     for training in trainings:
         iterator = training.net.get_iterator(training.dataset, training=True)
@@ -231,7 +231,7 @@ def _all_batches(trainings, dataset, **params):
 
 
 def _load_optimizer(net, shared, k):
-    """Let a net go on from the state of the optimizer that is its share."""
+    """Give a net's optimizer the net's share of the state of the shared optimizer."""
     own, all_of_them = net.optimizer_, shared.optimizer_
     parameters = zip(net.module_.parameters(), shared.module_.parameters(), strict=True)
     for parameter, stack in parameters:

@@ -9,6 +9,7 @@ scores in another, :meth:`BaseHypersphereScorer._score`. The docstring of
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from functools import partial
+from inspect import signature
 from itertools import chain
 from numbers import Integral, Real
 from typing import NamedTuple
@@ -182,8 +183,30 @@ class BaseHypersphere(
         "random_state": ["random_state"],
     }
 
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if "__init__" in vars(cls):  # constraints are for its parameters alone
+            names = signature(cls.__init__).parameters
+            constraints = cls._parameter_constraints.items()
+            cls._parameter_constraints = {k: v for k, v in constraints if k in names}
+
+    # Parameters that a constructor does not name have these values.
+    encoder = None
+    n_components = "auto"
+    max_epochs = "auto"
+    batch_size = 128
+    lr = "auto"
+    weight_decay = 1e-6
+    encoder_params = None
+    net_params = None
+    callbacks = None
+    device = "auto"
+    warm_start = False
+    verbose = 0
+    random_state = None
+
     # The class of the encoder of images if `encoder` is None.
-    _image_encoder = ConvNet
+    _image_encoder: type[nn.Module] = ConvNet
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
@@ -235,7 +258,7 @@ class BaseHypersphere(
         Parameters
         ----------
         encoder : nn.Module
-            The encoder, on the device: new, or that of the last fit under `warm_start`.
+            The encoder, on the device: new, or from the last fit under `warm_start`.
 
         former : nn.Module or None
             The module of the last fit under `warm_start`, whose encoder is `encoder`,

@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 from torch.nn import functional
 
-from sk_hypersphere._training.samplers import shuffled, with_outliers
+from sk_hypersphere._training.samplers import shuffled, with_anomalies
 from sk_hypersphere._training.schedules import centers_schedule
 from sk_hypersphere.base._base import BaseHypersphereScorer, Plan, not_written
 from sk_hypersphere.base._labels import (
@@ -65,6 +65,9 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
         "anomaly_label": [Interval(Real, None, None, closed="neither"), str, None],
         "reject": ["boolean"],
     }
+    # Parameters that a constructor does not name have these values.
+    anomaly_label = None
+    reject = False
 
     def _make_head(self, former):
         """The head upon the encoder, given the head of the last fit or None."""
@@ -321,7 +324,7 @@ class BaseGeneralizedClassifier(BaseHypersphereClassifier):
     }
 
     def _sampler(self):
-        return partial(with_outliers, ratio=self.anomaly_ratio)
+        return partial(with_anomalies, ratio=self.anomaly_ratio)
 
     def _loss_params(self, y):
         """Weights, radii and margins, as the losses take them."""

@@ -1,4 +1,4 @@
-"""Groups that a clusterer finds, for spheres or as labels to learn."""
+"""Groups found by a clusterer, for spheres or as labels to learn."""
 
 import numpy as np
 import torch
@@ -17,22 +17,22 @@ def find_groups(clusterer, points, random_state):
     Parameters
     ----------
     clusterer : clusterer
-        With a method `fit_predict`.
+        It must have a method `fit_predict`.
 
     points : ndarray of shape (n, p)
 
     random_state : RandomState
-        Gives seeds to a clusterer that has none.
+        Source of seeds for a clusterer without a seed.
 
     Returns
     -------
     (clusterer, ndarray of shape (n,))
-        The fitted copy, and the group of each point; below 0 for noise.
+        The fitted copy, and the group of each point; noise has numbers below 0.
 
     Raises
     ------
     ValueError
-        If there is only noise, or no group for every point.
+        If there is only noise, or if a point has no group.
     """
     clusterer = clone_with_seeds(clusterer, random_state)
     groups = np.asarray(clusterer.fit_predict(points))
@@ -51,9 +51,9 @@ def find_groups(clusterer, points, random_state):
 
 
 def cluster_centers(encoder, X, groups, clusterer, run, epsilon):
-    """Centers at the mean embeddings of clusters, and the cluster of each sample.
+    """Return centers at the mean embeddings of clusters, and each sample's cluster.
 
-    Samples that are held out do not count in the means; they join the nearest center.
+    Held-out samples do not count in the means and join the nearest center.
 
     Parameters
     ----------
@@ -95,9 +95,10 @@ def cluster_centers(encoder, X, groups, clusterer, run, epsilon):
 
 
 def merge_tiny(points, labels, least):
-    """Let clusters of fewer than `least` points join the nearest that has as many.
+    """Merge clusters of fewer than `least` points into the nearest that has as many.
 
-    Nearest are the means. The two largest stay, whatever their size.
+    Distances are taken between means. The two largest clusters stay, whatever their
+    size.
 
     Parameters
     ----------

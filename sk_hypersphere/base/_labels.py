@@ -1,4 +1,4 @@
-"""One label among others of any type, and which labels mean anomalies."""
+"""Labels of any type, and the rules by which they mark anomalies."""
 
 from numbers import Number
 
@@ -9,14 +9,15 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from sk_hypersphere.exceptions import SupervisionWarning, warn_caller
 
-MAX_SHOWN = 5  # labels in a message
+# A message shows at most this many labels.
+MAX_SHOWN = 5
 
 
 def as_labels(y, name="y"):
-    """Labels as an array, (n,), after a check that none is missing.
+    """Convert labels to an array, (n,), and check that none is missing.
 
-    Messages call it `name`. A list of texts and numbers becomes an array of objects;
-    numpy would make texts of the numbers.
+    Messages call the labels `name`. A list of texts and numbers becomes an array of
+    objects, because numpy would turn the numbers into texts.
 
     Examples
     --------
@@ -28,7 +29,7 @@ def as_labels(y, name="y"):
     try:
         y = column_or_1d(y, warn=True)
     except ValueError as error:
-        raise ValueError(f"{name} must hold one label for a sample: {error}") from error
+        raise ValueError(f"{name} must hold one label per sample: {error}") from error
     if y.dtype == object and any(map(_is_missing, y)):
         raise ValueError(
             f"{name} must hold a label for every sample, got None, NaN or NA among "
@@ -39,15 +40,15 @@ def as_labels(y, name="y"):
 
 
 def classes_and_codes(y, name="y"):
-    """The classes among labels, sorted, and the number of that of each label.
+    """Return the sorted classes among labels, and the class number of each label.
 
     Parameters
     ----------
     y : ndarray of shape (n,)
-        What `as_labels` returned.
+        Labels from `as_labels`.
 
     name : str, default="y"
-        What messages call it.
+        Name of the labels in messages.
 
     Returns
     -------
@@ -56,7 +57,7 @@ def classes_and_codes(y, name="y"):
     Raises
     ------
     ValueError
-        If labels cannot be sorted, or are measurements.
+        If labels cannot be sorted, or are measurements instead of classes.
 
     Examples
     --------
@@ -72,7 +73,7 @@ def classes_and_codes(y, name="y"):
                 "all texts, or all numbers."
             )
         if is_text == {False}:
-            y = np.array(y.tolist())  # as numbers, which check and sort
+            y = np.array(y.tolist())  # numbers can be checked and sorted
     try:
         check_classification_targets(y)
     except ValueError as error:
@@ -81,7 +82,7 @@ def classes_and_codes(y, name="y"):
 
 
 def is_label(y, label, name="anomaly_label"):
-    """Which of some labels are a certain one.
+    """Mark the labels that equal a given label.
 
     Parameters
     ----------
@@ -89,10 +90,10 @@ def is_label(y, label, name="anomaly_label"):
         Labels of any type.
 
     label : int, float, str or None
-        The one that is looked for; None is none of them.
+        The label to look for; None matches no label.
 
     name : str, default="anomaly_label"
-        The parameter that says which, for messages.
+        Name of the parameter that holds `label`, for messages.
 
     Returns
     -------
@@ -101,8 +102,8 @@ def is_label(y, label, name="anomaly_label"):
     Raises
     ------
     ValueError
-        If `y` holds text that reads like a label that is a number: numpy turns
-        ["a", -1] into ["a", "-1"].
+        If `label` is a number that `y` holds as text: numpy turns ["a", -1] into
+        ["a", "-1"].
 
     Examples
     --------
@@ -121,12 +122,12 @@ def is_label(y, label, name="anomaly_label"):
                 f"dtype=object, or choose a text for {name}."
             )
     if y.dtype.kind != "O" and is_text != (y.dtype.kind in "US"):
-        return np.zeros(len(y), dtype=bool)  # some versions of numpy warn if compared
+        return np.zeros(len(y), dtype=bool)  # some versions of numpy warn about ==
     return np.asarray(y == label, dtype=bool)
 
 
 def replace_where(mask, y, label):
-    """Labels, (n,), with another one where a mask is set, in a type that holds both.
+    """Replace labels, (n,), where a mask is set, in a type that holds old and new ones.
 
     Examples
     --------
@@ -144,7 +145,7 @@ def replace_where(mask, y, label):
 
 
 def accuracy(y, predicted, *, anomaly_label=None, sample_weight=None):
-    """Share of the samples whose label is predicted.
+    """Share of the samples whose label is predicted correctly.
 
     Parameters
     ----------
@@ -182,24 +183,24 @@ def accuracy(y, predicted, *, anomaly_label=None, sample_weight=None):
 
 
 def _common_type(*types):
-    """The type of numpy that holds labels of two types as they are, or object."""
+    """Return the type of numpy that holds labels of all types unchanged, or object."""
     kinds = {dtype.kind for dtype in types}
     if not (kinds <= {*"US"} or kinds <= {*"biuf"}):
         return object
     common = np.result_type(*types)
-    # For unsigned and negative numbers that is a float, which has fewer digits.
+    # The common type of unsigned and negative numbers is a float with fewer digits.
     return object if kinds <= {*"iu"} and common.kind == "f" else common
 
 
 def binary_labels(y, anomaly_label=None, *, required=False):
-    """What labels say of each row: -1 anomaly, +1 normal, 0 nothing.
+    """Translate labels to -1 for anomalies, +1 for normal rows and 0 for unknown ones.
 
-    Anomalies are the rows labelled `anomaly_label`. If that is None, they are those
-    labelled -1 if there are any, else those with the larger of exactly two numbers: +1
-    and -1, 0 and 1, False and True mean what their users mean. Of the other rows, 0
-    and False say nothing, and all other labels mean normal. A single label makes no
-    distinction, and so means no anomaly. Labels that do not fit say nothing of any row,
-    unless `anomaly_label` says that they are not anomalies.
+    Anomalies are the rows labelled `anomaly_label`. If it is None, anomalies are the
+    rows labelled -1, or, without any -1, the rows with the larger of exactly two
+    numbers. Thus +1 and -1, 0 and 1, and False and True have their usual meaning. Among
+    the other rows, 0 and False mean unknown, and all other labels mean normal. A single
+    label makes no distinction, and so means no anomaly. If labels fit no rule, all rows
+    are unknown, unless `anomaly_label` says that they are not anomalies.
 
     Parameters
     ----------
@@ -210,7 +211,7 @@ def binary_labels(y, anomaly_label=None, *, required=False):
         Label of anomalies.
 
     required : bool, default=False
-        Whether there must be anomalies.
+        Whether labels without anomalies are an error.
 
     Returns
     -------
@@ -219,13 +220,14 @@ def binary_labels(y, anomaly_label=None, *, required=False):
     Raises
     ------
     ValueError
-        If labels are missing, or all rows are anomalies, or none is that is required.
+        If labels are missing, if all rows are anomalies, or if there are no anomalies
+        although they are required.
 
     Warns
     -----
     SupervisionWarning
-        If labels differ, but do not say which rows are anomalies. 0 and 1 beside an
-        `anomaly_label` of -1 are no reason: they say which rows are known to be normal.
+        If labels differ, but mark no row as an anomaly. Labels 0 and 1 beside an
+        `anomaly_label` of -1 give no warning: they mark rows known to be normal.
 
     Examples
     --------
@@ -249,8 +251,8 @@ def binary_labels(y, anomaly_label=None, *, required=False):
             f"{_listing(distinct)} and anomaly_label={anomaly_label!r}, so that none "
             f"of n_samples={len(y)} is an anomaly. Label some, or set anomaly_label."
         )
-    tells_normal = anomaly_label == -1 and {*distinct} == {0, 1}
-    if not is_anomaly.any() and len(distinct) > 1 and not tells_normal:
+    marks_normal = anomaly_label == -1 and {*distinct} == {0, 1}
+    if not is_anomaly.any() and len(distinct) > 1 and not marks_normal:
         warn_caller(
             "y should say which samples are anomalies: with -1, with the larger of two "
             "numbers, or with the label that anomaly_label names. Got "
@@ -265,7 +267,7 @@ def binary_labels(y, anomaly_label=None, *, required=False):
 
 
 def known_labels(estimator, X, y, groups=None):
-    """Which rows count as normal to an estimator, by the labels that it reads.
+    """Return class numbers of normal rows, by the labels that an estimator reads.
 
     Parameters
     ----------
@@ -277,7 +279,7 @@ def known_labels(estimator, X, y, groups=None):
     y : array-like of shape (n,) or None
 
     groups : array-like of shape (n,), default=None
-        Groups that are known of rows without anomalies.
+        Known groups of the rows; there are then no anomalies among them.
 
     Returns
     -------
@@ -301,23 +303,23 @@ def known_labels(estimator, X, y, groups=None):
 
 
 def _is_missing(label):
-    """Whether a label is None, NaN, or what pandas has in their place."""
+    """Whether a label is None, NaN, or a missing value of pandas."""
     try:
         return label is None or bool(label != label)
-    except TypeError:  # nothing is known of pandas.NA, not even that
+    except TypeError:  # pandas.NA has no truth value
         return True
 
 
 def _anomaly_label_among(distinct):
-    """The label that means anomaly by itself, or None."""
+    """Return the label that means anomaly by default, or None."""
     if not all(isinstance(label, Number) for label in distinct):
-        return None  # which of two words or dates is the larger one says nothing
+        return None  # the order of words or dates does not mark anomalies
     if -1 in distinct:
         return -1
     return max(distinct) if len(distinct) == 2 else None
 
 
 def _listing(labels):
-    """A few labels as text."""
+    """Return the first few labels as text."""
     shown = [*map(repr, labels[:MAX_SHOWN]), *["..."][: len(labels) > MAX_SHOWN]]
     return ", ".join(shown)

@@ -1,12 +1,17 @@
 """Parameters of estimators: stored by one call, reached into by searches, renamed."""
 
+from collections.abc import Callable
 from functools import wraps
 from inspect import Parameter, signature
+from typing import Any, ParamSpec, TypeVar
 
 from sk_hypersphere.exceptions import warn_caller
 
+P = ParamSpec("P")
+R = TypeVar("R")
 
-def store(arguments):
+
+def store(arguments: dict[str, Any]) -> None:
     """Set the arguments of a constructor as attributes, unchanged.
 
     Parameters
@@ -45,16 +50,16 @@ class Renamed:
                 cls.__init__, cls._renamed, cls._formerly_positional
             )
         for former, name in vars(cls).get("_renamed", {}).items():
-            setattr(cls, former, _former_attribute(cls.__name__, former, name))
+            setattr(cls, former, _former_attribute(former, name))
 
     def set_params(self, **params):
         return super().set_params(**present_names(type(self), self._renamed, params))
 
 
-def renamed(**names):
+def renamed(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Let a function take former names of its keywords, given as former=present."""
 
-    def decorate(function):
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
         return _taking_former_names(function, names)
 
     return decorate
@@ -124,16 +129,18 @@ def _taking_former_names(function, names, positional=()):
     return taking_former_names
 
 
-def _former_attribute(owner, former, name):
-    sentence = f"{former} of {owner} is now called {name}. Write {name}."
+def _former_attribute(former, name):
+    def say(estimator):
+        owner = type(estimator).__name__
+        _warn(f"{former} of {owner} is now called {name}. Write {name}.")
 
     def read(self):
         value = getattr(self, name)
-        _warn(sentence)
+        say(self)
         return value
 
     def write(self, value):
-        _warn(sentence)
+        say(self)
         setattr(self, name, value)
 
     return property(read, write, doc=f"Former name of `{name}`.")

@@ -8,7 +8,11 @@ from sklearn.base import _fit_context
 from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sk_hypersphere._training.samplers import mix_outliers, shuffled, with_anomalies
+from sk_hypersphere._training.samplers import (
+    mix_anomalies,
+    shuffled,
+    with_some_anomalies,
+)
 from sk_hypersphere._training.schedules import few_anomalies_schedule
 from sk_hypersphere.base._base import BaseHypersphereDetector, Plan
 from sk_hypersphere.base._labels import binary_labels
@@ -27,6 +31,7 @@ class BaseExampleDetector(BaseHypersphereDetector):
         "anomaly_label": [Interval(Real, None, None, closed="neither"), str, None],
         "contamination": WITH_BOUNDARY,
     }
+    anomaly_label = None  # unless a constructor names it
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
@@ -114,10 +119,10 @@ class BaseSemiSupervisedDetector(BaseExampleDetector):
                 self.anomaly_ratio,
                 self.max_epochs,
             )
-            sampler = partial(with_anomalies, ratio=self.anomaly_ratio)
+            sampler = partial(with_some_anomalies, ratio=self.anomaly_ratio)
             # A mean of two rows is a row; a mean of two images is a double exposure.
             mixes = self._auto("mix_anomalies", X.ndim == 2)
-            transform = mix_outliers if mixes else None
+            transform = mix_anomalies if mixes else None
         else:
             schedule = without_anomalies
             sampler, transform = shuffled, None

@@ -1,4 +1,4 @@
-"""Where spheres stand, how large they are, and who belongs to them."""
+"""Centers, radii and members of spheres."""
 
 import numpy as np
 import torch
@@ -15,20 +15,20 @@ from sk_hypersphere._training.inference import (
 from sk_hypersphere._training.rows import BatchIterator, labels_of, unwrapped
 from sk_hypersphere.base._first_neighbors import sums_and_sizes
 
-# A cluster of this many members has the average of its own and the common radius.
+# A cluster of this many members gets the mean of its own and the common squared radius.
 RADIUS_PRIOR_MEMBERS = 20
 
 
 def away_from_zero(centers, epsilon):
-    """Move coordinates that are closer to 0 than `epsilon` out to it; 0 goes up."""
+    """Move coordinates closer to 0 than `epsilon` out to it; 0 counts as positive."""
     sign = np.where(centers < 0, -1.0, 1.0)
     return sign * np.maximum(np.abs(centers), epsilon)
 
 
 def mean_embedding(encoder, X, device, counted=None):
-    """Mean embedding of samples, (p,), without keeping the embeddings.
+    """Compute the mean embedding of samples, (p,), without keeping the embeddings.
 
-    `counted` is a mask of shape (n,), None for all.
+    `counted` is a mask of the samples that count, (n,); None counts all of them.
     """
     if counted is None:
         counted = np.ones(len(X), dtype=bool)
@@ -44,14 +44,14 @@ def mean_embedding(encoder, X, device, counted=None):
 
 
 def cluster_means(embeddings, groups):
-    """Centers of clusters, and the cluster of each row in 0..k-1.
+    """Compute the centers of clusters, (k, p), and the cluster of each row in 0..k-1.
 
-    Rows in a group below 0, noise, join the cluster of the nearest center.
+    Rows in a group below 0, which are noise, join the cluster of the nearest center.
     """
     names, labels = np.unique(groups, return_inverse=True)
     noise = groups < 0
     labels -= np.sum(names < 0)
-    known = ~noise if noise.any() else slice(None)  # which copies nothing
+    known = ~noise if noise.any() else slice(None)  # slices copy nothing
     sums, sizes = sums_and_sizes(embeddings[known], labels[known])
     centers = sums / sizes[:, None]  # (k, p)
     if noise.any():
@@ -60,18 +60,17 @@ def cluster_means(embeddings, groups):
 
 
 def move_to_means(head, embeddings, labels):
-    """Move each center to the mean of those of its own embeddings it is nearest to.
+    """Move each center to the mean of its own embeddings that are nearest to it.
 
     Parameters
     ----------
     head : Centers
-        Its centers are changed in place; a center that is nearest to none of its own
-        embeddings stays.
+        Its centers are changed in place; a center without such embeddings stays.
 
     embeddings : ndarray of shape (n, p)
 
     labels : ndarray of shape (n,)
-        Number of the own center of each embedding; below 0, it has none.
+        Number of each embedding's own center; a number below 0 stands for none.
     """
     centers = head.centers.numpy(force=True)
     is_nearest = pairwise_distances_argmin(embeddings, centers) == labels
@@ -82,7 +81,7 @@ def move_to_means(head, embeddings, labels):
 
 
 def nearest_center(module, X, device):
-    """Sphere whose center is nearest, for each row, (n,)."""
+    """Find the sphere with the nearest center for each row, (n,)."""
     module.eval()
     return map_batches(
         lambda x: module.forward(x).argmin(dim=1), X, device, rows_at_once(X, module)
@@ -90,7 +89,7 @@ def nearest_center(module, X, device):
 
 
 def member_sq_distances(module, rows):
-    """Squared distance of each row to its own center, float64, and its cluster, (n,).
+    """Squared distances of rows to their own centers, float64, and the clusters, (n,).
 
     Parameters
     ----------
@@ -116,10 +115,10 @@ def member_sq_distances(module, rows):
 
 
 def sq_distances_to_only_center(module, X, device):
-    """Squared distance of each row to the only center, (n,), to the bit as scored.
+    """Squared distances of rows to the only center, (n,), with the bits of scoring.
 
-    The radius of the module is set to 0, to be set anew from them. Depths below a
-    radius that is not 0 would have lost digits.
+    The radius of the module is set to 0, and can be set anew from the distances. With
+    another radius, the depths of the module would have lost digits.
     """
     set_sq_radii(module, np.zeros(1))
     return 0.0 - map_batches(module.depths, X, device, rows_at_once(X, module))
@@ -128,8 +127,8 @@ def sq_distances_to_only_center(module, X, device):
 def mean_center(encoder, X, run, is_counted, epsilon):
     """Center at the mean embedding of some samples that are not held out, (1, p).
 
-    Its coordinates are at least `epsilon` in magnitude if training could move samples
-    to 0.
+    If training could move samples to 0, the coordinates of the center are at least
+    `epsilon` in magnitude.
 
     Parameters
     ----------
@@ -141,7 +140,7 @@ def mean_center(encoder, X, run, is_counted, epsilon):
         Device of this fit, and the samples that are held out.
 
     is_counted : ndarray of shape (n,) of bool
-        Samples of which the mean is taken.
+        Samples that count in the mean.
 
     epsilon : float
     """
@@ -182,7 +181,7 @@ def enclose(module, X, device, is_trained, nu):
 
 
 def member_diagnostics(sq_distances):
-    """How far rows are from their own centers, given squared distances, (n,)."""
+    """Summarize the squared distances of rows to their own centers, (n,)."""
     return {
         "mean_sq_distance": float(sq_distances.mean()),
         "distance_spread": relative_spread(np.sqrt(sq_distances)),
@@ -190,25 +189,25 @@ def member_diagnostics(sq_distances):
 
 
 def sq_radius(sq_distances, nu, method="linear"):
-    """Square of the (1 - nu) quantile of distances, by a method of numpy's."""
+    """Square of the (1 - nu) quantile of distances; `method` is passed to numpy."""
     return np.quantile(np.sqrt(sq_distances), 1 - nu, method=method) ** 2
 
 
 def rounded_up(sq_radii):
-    """Squared radii as the next larger float32: rows on a sphere stay inside it."""
+    """Round squared radii up to the next float32: rows on a sphere stay inside it."""
     return np.nextafter(sq_radii.astype(np.float32), np.float32(np.inf))
 
 
 def cluster_sq_radii(sq_distances, labels, n_clusters, nu):
-    r"""Squared radius of each cluster, shrunk to the common one where it is small.
+    r"""Squared radius of each cluster; small clusters are shrunk to the common radius.
 
     .. math::
 
         R_k^2 = \frac{n_k q_k^2 + m q^2}{n_k + m}
 
     where :math:`q_k` is the :math:`(1 - \nu)` quantile of the distances of the
-    :math:`n_k` members of cluster :math:`k` to their center, :math:`q` that of all
-    rows, and :math:`m = 20` the number of members at which both weigh the same.
+    :math:`n_k` members of cluster :math:`k` to their center, :math:`q` is the quantile
+    of all rows, and :math:`m = 20` members give both the same weight.
 
     Parameters
     ----------
@@ -237,7 +236,7 @@ def cluster_sq_radii(sq_distances, labels, n_clusters, nu):
 
 
 def set_sq_radii(module, sq_radii, loss=None):
-    """Write squared radii into the module, which scores, and the loss, which trains."""
+    """Write squared radii into the module, for scoring, and the loss, for training."""
     for part in (module.head, loss):
         if part is not None:
             part.sq_radii.copy_(torch.from_numpy(sq_radii))

@@ -1,10 +1,10 @@
-r"""Where thresholds lie: on which samples they are placed, and by which rule.
+r"""Thresholds: the samples that place them, and the rule by which they are placed.
 
 A threshold keeps a promise on new samples only if it is placed on samples that were not
-trained on: those score lower than training samples do. So the rule of all estimators
-is split conformal prediction. Of the normal samples given to `fit`, some are held out
-of training; of their :math:`m` scores, sorted, the threshold is the quantile at place
-:math:`\alpha (m + 1)`, below which a new normal sample falls with a probability of
+trained on: new samples score lower than training samples. So the rule of all estimators
+is split conformal prediction. Some of the normal samples given to `fit` are held out of
+training. The threshold is the quantile at place :math:`\alpha (m + 1)` of their
+:math:`m` sorted scores: a new normal sample falls below it with a probability of
 :math:`\alpha`, the false alarm rate, whatever the distribution.
 
 Cross-fitting would train on all samples and calibrate with all of them. It takes the
@@ -71,14 +71,14 @@ def n_calibrating(n_normal, false_alarm_rate):
 
 
 def hold_out(y, n_drawn, random_state):
-    """Draw some of the known rows, spread over the classes.
+    """Draw some of the normal rows, spread over the classes.
 
     Of each class, one row at least is left to train on.
 
     Parameters
     ----------
     y : ndarray of shape (n,)
-        Labels; those of outliers are below 0.
+        Labels; anomalies have labels below 0.
 
     n_drawn : int
         Number of rows to draw; fewer are drawn where too few can be spared.
@@ -122,8 +122,8 @@ class ThresholdRule(NamedTuple):
         Parameters
         ----------
         y : ndarray of shape (n,)
-            Classes of the normal samples, of each of which one is left to train on, or
-            0 for all; -1 for anomalies, which are never held out.
+            Classes of the normal samples, or 0 for all; one sample of each class is
+            left to train on. -1 for anomalies, which are never held out.
 
         random_state : RandomState
 
@@ -170,17 +170,16 @@ class ThresholdRule(NamedTuple):
         if self.contamination == "boundary":
             return boundary
         if self.contamination == "auto":
-            # Of all kinds of quantiles, this one has the promised share of new scores
-            # below it on average, also if it is that of few.
+            # Among all kinds of quantiles, only this one has the promised share of new
+            # scores below it on average, also for few scores.
             return float(np.quantile(scores, self.false_alarm_rate, method="weibull"))
         return float(np.percentile(scores, 100 * self.contamination))
 
 
 def placing(held_out, others):
-    """Which samples place a threshold: those held out if there are any, else `others`.
+    """The samples that place a threshold: held-out samples, or else `others`.
 
-    The latter are training samples that are not known to be anomalies: a mask or
-    indices.
+    `others` are training samples that are not known to be anomalies: a mask or indices.
     """
     return held_out if len(held_out) else others
 
@@ -217,6 +216,11 @@ class Thresholded:
         ],
     }
 
+    # Parameters that a constructor does not name have these values.
+    contamination = "auto"
+    false_alarm_rate = 0.05
+    calibration_fraction = "auto"
+
     def _threshold_rule(self):
         return ThresholdRule(
             self.contamination, self.false_alarm_rate, self.calibration_fraction
@@ -228,7 +232,7 @@ class Thresholded:
         Parameters
         ----------
         scores : ndarray of shape (m,)
-            Of the samples held out; where there are none, of training samples.
+            Scores of held-out samples; where there are none, of training samples.
 
         held_out : ndarray of shape (m,)
             Indices of the samples held out.
@@ -241,7 +245,7 @@ class Thresholded:
         self.calibration_scores_ = np.sort(scores) if len(held_out) else np.empty(0)
 
     def p_values(self, X):
-        r"""Conformal p-values: how likely a normal sample scores as low.
+        r"""Conformal p-values: the probability that a normal sample scores as low.
 
         .. math:: p(x) = \frac{1 + \#\{i : s_i \le s(x)\}}{m + 1}
 
@@ -299,13 +303,13 @@ class Thresholded:
 
 
 def conformal_p_values(calibration_scores, scores):
-    r"""How likely a normal sample scores as low as each of some samples.
+    r"""The probability that a normal sample scores as low as each of some samples.
 
     .. math:: p = \frac{1 + \#\{i : s_i \le s\}}{m + 1}
 
     for a score :math:`s` and the scores :math:`s_i` of :math:`m` normal samples that
-    the detector was not fitted on. It works for the scores of any detector; those of
-    this package have it as their method `p_values`.
+    the detector was not fitted on. It works for the scores of any detector; detectors
+    of this package have it as their method `p_values`.
 
     Parameters
     ----------
@@ -327,7 +331,7 @@ def conformal_p_values(calibration_scores, scores):
 
     References
     ----------
-    .. [1] S. Bates, E. Candès, L. Lei, Y. Romano and M. Sesia. "Testing for Outliers
+    .. [1] S. Bates, E. Candès, L. Lei, Y. Romano and M. Sesia. "Testing for Anomalies
        with Conformal p-values". Annals of Statistics, 2023.
 
     Examples

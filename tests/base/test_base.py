@@ -5,8 +5,15 @@ import pytest
 import torch
 from torch import nn
 
-from sk_hypersphere import DeepSVDD
-from sk_hypersphere.base import BaseHypersphereDetector, Plan, Schedule, store
+import sk_hypersphere
+from sk_hypersphere import DeepSVDD, base
+from sk_hypersphere.base import (
+    BaseHypersphereClassifier,
+    BaseHypersphereDetector,
+    Plan,
+    Schedule,
+    store,
+)
 from sk_hypersphere.losses import OneClassLoss
 from sk_hypersphere.modules import Centers, Hypersphere
 
@@ -145,3 +152,89 @@ def test_the_loss_of_a_plan_sees_what_the_module_returns(X):
     assert isinstance(fitted.net_.criterion_, OneClassLoss)
     loss = fitted.net_.history[-1, "train_loss"]
     assert loss == pytest.approx(scores.mean(), rel=1e-3)
+
+
+class WithoutPlan(BaseHypersphereDetector):
+    def __init__(self, *, max_epochs=1):
+        store(locals())
+
+
+class WithoutScore(WithoutPlan):
+    def _plan(self, encoder, former, X, y, run):
+        center = torch.ones(1, self._n_features_out)
+        module = Hypersphere(encoder, Centers(center))
+        return Plan(module, OneClassLoss(), Schedule(1, lr=1e-3))
+
+
+class WithoutLoss(BaseHypersphereClassifier):
+    def __init__(self, *, max_epochs=1):
+        store(locals())
+
+    def _make_head(self, former):
+        return Centers(torch.eye(len(self.classes_), self._n_features_out))
+
+
+class WithoutHead(BaseHypersphereClassifier):
+    def __init__(self, *, max_epochs=1):
+        store(locals())
+
+
+@pytest.mark.parametrize(
+    ("cls", "hook"),
+    [
+        (WithoutPlan, "_plan"),
+        (WithoutScore, "_score"),
+        (WithoutLoss, "_make_loss"),
+        (WithoutHead, "_make_head"),
+    ],
+)
+def test_a_hook_that_was_not_written_is_named(cls, hook, X):
+    message = rf"{cls.__name__} must define {hook}, which .*sk_hypersphere\.base"
+    y = np.arange(len(X)) % 2
+    with pytest.raises(NotImplementedError, match=message):
+        cls().fit(X, y)
+
+
+def test_every_hook_that_a_method_defines_is_documented():
+    """Hooks are the private methods and attributes of a base that a method replaces."""
+    bases = [getattr(base, name) for name in base.__all__ if name.startswith("Base")]
+    known = {name for cls in bases for name in vars(cls)}
+    methods = [
+        cls
+        for name in sk_hypersphere.__all__
+        if isinstance(cls := getattr(sk_hypersphere, name), type)
+        and issubclass(cls, base.BaseHypersphere)
+    ]
+    assert len(methods) == 10
+    private = {
+        name
+        for cls in methods
+        for name in vars(cls)
+        if name.startswith("_") and not name.startswith("__") and name in known
+    }
+    of_parameters = {
+        "_formerly_positional",
+        "_parameter_constraints",
+        "_renamed",
+        "_logit_members",
+    }
+    scikit_learn = {name for name in private if name.startswith("_sklearn")}
+    for name in private - of_parameters - scikit_learn:
+        assert f"``{name}" in base.__doc__, name
+
+
+def test_constraints_are_those_of_the_parameters_of_the_constructor():
+    assert WithoutPlan._parameter_constraints.keys() == {"max_epochs"}
+    with pytest.raises(ValueError, match="'max_epochs' parameter of WithoutScore"):
+        WithoutScore(max_epochs=-1).fit(np.ones((30, 2)))
+
+
+def test_parameters_that_a_constructor_does_not_name_have_defaults(X):
+    class Shortest(WithoutScore):
+        def _score(self, output):
+            return -output.squeeze(1)
+
+    fitted = Shortest(max_epochs=2).fit(X)
+    assert fitted.get_params() == {"max_epochs": 2}
+    assert (fitted.false_alarm_rate, fitted.batch_size) == (0.05, 128)
+    assert len(fitted.calibration_scores_) == 100

@@ -57,17 +57,17 @@ def y():
 
 
 @pytest.fixture(scope="module")
-def outliers():
+def anomalies():
     """Twenty rows of a class that is none."""
     return make_blobs(20, centers=[[0, 0, 6, 0]], random_state=1)[0].astype(np.float32)
 
 
 @pytest.fixture(scope="module")
-def mixed(X, y, outliers):
+def mixed(X, y, anomalies):
     """Rows of three classes and, labelled -1, example anomalies among them."""
-    order = np.random.RandomState(0).permutation(len(X) + len(outliers))
-    labels = np.r_[y, np.full(len(outliers), -1)]
-    return np.r_[X, outliers][order], labels[order]
+    order = np.random.RandomState(0).permutation(len(X) + len(anomalies))
+    labels = np.r_[y, np.full(len(anomalies), -1)]
+    return np.r_[X, anomalies][order], labels[order]
 
 
 def fresh(classifier, **params):
@@ -133,7 +133,7 @@ def test_the_decision_between_two_classes_is_one_number(classifier, X, y):
 
 
 @every(CLASSIFIERS)
-def test_a_single_class_makes_a_detector(classifier, X, y, outliers):
+def test_a_single_class_makes_a_detector(classifier, X, y, anomalies):
     fitted = fresh(classifier, contamination=0.05).fit(X[y == 0], y[y == 0])
     assert fitted.classes_.tolist() == [0]
     assert (fitted.predict(X) == 0).all() and (fitted.predict_proba(X) == 1).all()
@@ -271,8 +271,8 @@ def test_example_anomalies_have_no_influence_on_the_quantile(classifier, mixed):
 
 
 @every(CLASSIFIERS)
-def test_anomalies_are_rejected_if_that_is_asked_for(classifier, X, y, outliers):
-    far = 50 + outliers
+def test_anomalies_are_rejected_if_that_is_asked_for(classifier, X, y, anomalies):
+    far = 50 + anomalies
     fitted = fresh(classifier, anomaly_label=-1).fit(X, y)
     assert -1 not in fitted.predict(np.r_[X, far])
     fitted.set_params(reject=True).fit(X, y)
@@ -307,8 +307,8 @@ def test_rejection_needs_a_label(classifier, X, y):
 
 
 @every(CLASSIFIERS)
-def test_rejection_that_is_set_after_fit_waits_for_the_next(classifier, X, y, outliers):
-    far, labels = 50 + outliers, np.full(len(outliers), -1)
+def test_rejection_that_is_set_after_fit_awaits_the_next(classifier, X, y, anomalies):
+    far, labels = 50 + anomalies, np.full(len(anomalies), -1)
     fitted = fresh(classifier, anomaly_label=-1).fit(X, y)
     fitted.set_params(reject=True, anomaly_label=7)
     assert np.isin(fitted.predict(far), fitted.classes_).all()
@@ -448,13 +448,13 @@ def test_radii_and_margins_that_do_not_fit_are_refused(classifier, name, value, 
 
 
 @every(CLASSIFIERS)
-def test_accuracy_is_that_of_known_rows(classifier, X, y, outliers):
+def test_accuracy_is_that_of_known_rows(classifier, X, y, anomalies):
     fitted = fresh(classifier, anomaly_label=-1).fit(X, y)
-    everything, labels = np.r_[X, outliers], np.r_[y, np.full(len(outliers), -1)]
+    everything, labels = np.r_[X, anomalies], np.r_[y, np.full(len(anomalies), -1)]
     predicted = fitted.predict(everything)
     expected = known_accuracy(labels, predicted)
     assert fitted.score(everything, labels) == pytest.approx(expected)
-    weights = np.r_[np.ones(len(X)), np.full(len(outliers), 9.0)]
+    weights = np.r_[np.ones(len(X)), np.full(len(anomalies), 9.0)]
     assert fitted.score(everything, labels, weights) == pytest.approx(expected)
     fitted.set_params(reject=True).fit(X, y)
     expected = accuracy_score(labels, fitted.predict(everything))

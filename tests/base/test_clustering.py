@@ -1,4 +1,4 @@
-"""Groups that a clusterer finds, and what becomes of the tiny ones."""
+"""Groups found by a clusterer, and the merging of tiny clusters."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def test_nothing_but_noise_is_refused():
 
 
 def naive_merge(points, labels, least):
-    """Label each point anew, cluster by cluster."""
+    """Merge tiny clusters by a loop over points and clusters."""
     names, sizes = np.unique(labels, return_counts=True)
     largest = sorted(names, key=lambda k: -sizes[k])[:2]
     kept = [k for k in names if sizes[k] >= least or k in largest]
@@ -77,7 +77,7 @@ def test_without_tiny_clusters_labels_stay():
 
 
 def test_a_tiny_cluster_never_joins_a_tiny_one():
-    labels = np.array([0, 0, 1, 2, 2])  # 1 is nearest to 3, which is as tiny
+    labels = np.array([0, 0, 1, 2, 2])  # cluster 1 is nearest to the tiny 3
     points = np.array([[0.0], [0.0], [4.0], [20.0], [20.0], [5.0]])
     kept, merged = merge_tiny(points, np.r_[labels, 3], 2)
     np.testing.assert_array_equal(kept, [0, 2])
@@ -90,7 +90,7 @@ def test_the_two_largest_stay_however_small():
     np.testing.assert_array_equal(merged, [0, 0, 0, 1, 1])
 
 
-def test_of_clusters_of_one_size_the_first_stay():
+def test_the_first_of_equally_large_clusters_stay():
     kept, _ = merge_tiny(POINTS, np.arange(5), 2)
     np.testing.assert_array_equal(kept, [0, 1])
 

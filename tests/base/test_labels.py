@@ -1,4 +1,4 @@
-"""One label among others of any type, and which labels mean anomalies."""
+"""Labels of any type, and the rules by which they mark anomalies."""
 
 import numpy as np
 import pytest
@@ -60,7 +60,7 @@ def test_text_is_no_number(y, label):
 @pytest.mark.parametrize(
     "y", [[0, -1], [0.5, -1.0], [True, False], ["cat", "dog"], ["cat", "None"], MIXED]
 )
-def test_none_is_none_of_the_labels(y):
+def test_none_matches_no_label(y):
     found = is_label(np.asarray(y), None)
     assert found.dtype == bool and found.shape == (len(y),)
     assert not found.any()
@@ -68,7 +68,7 @@ def test_none_is_none_of_the_labels(y):
 
 @pytest.mark.parametrize("dtype", [int, float, bool, str, object])
 @pytest.mark.parametrize("label", [-1, 0.5, "cat", None])
-def test_no_labels_hold_no_label(dtype, label):
+def test_an_empty_array_holds_no_label(dtype, label):
     assert is_label(np.array([], dtype=dtype), label).shape == (0,)
 
 
@@ -142,7 +142,7 @@ def test_dates_and_a_number_stay_what_they_are():
     assert replaced[0] == y[0].item() and replaced[1] == -1
 
 
-# Classes.
+# Classes
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_measurements_are_no_classes():
         classes_and_codes(np.array([0.5, 1.25]))
 
 
-# The rule of all binary supervision, row by row.
+# The rule that marks anomalies, row by row
 
 KNOWN = [
     pytest.param([1, -1, 1], None, [1, -1, 1], id="+1/-1"),
@@ -224,7 +224,7 @@ def test_labels_say_which_rows_are_anomalies(y, anomaly_label, expected):
     assert labels.tolist() == expected
 
 
-def test_known_normal_rows_among_unlabelled_ones_can_be_told():
+def test_known_normal_rows_are_distinguished_from_unlabelled_ones():
     assert binary_labels([0, 1, 1], anomaly_label=-1).tolist() == [0, 1, 1]
 
 
@@ -318,7 +318,7 @@ def test_an_anomaly_label_as_a_number_among_texts_is_refused():
         binary_labels(np.array(["good", "-1"]), -1)
 
 
-# Anomalies that are required.
+# Required anomalies
 
 
 @pytest.mark.parametrize(("y", "anomaly_label", "expected"), KNOWN)
@@ -343,7 +343,7 @@ def test_required_anomalies_that_are_there_change_nothing(y, anomaly_label, expe
 )
 def test_required_anomalies_that_are_not_there_are_an_error(y, anomaly_label, shown):
     message = f"y must hold normal samples and anomalies, .*{shown}.*Label some, or set"
-    with pytest.raises(ValueError, match=message):  # and no warning beside it
+    with pytest.raises(ValueError, match=message):  # there is no warning
         binary_labels(y, anomaly_label, required=True)
 
 
@@ -359,7 +359,7 @@ def test_the_labels_given_are_left_as_they_were():
     assert y.tolist() == [0, 1, 0]
 
 
-# What an estimator reads of labels.
+# Labels as an estimator reads them
 
 
 @pytest.mark.parametrize(
@@ -375,7 +375,7 @@ def test_the_labels_given_are_left_as_they_were():
         (MCHADClassifier(anomaly_label=-1), [5, -1, 7], [0, -1, 1]),
         (MCHADClassifier(anomaly_label="?"), ["b", "?", "a"], [1, -1, 0]),
         (MCHADClassifier(anomaly_label=-1), [-1, -1, -1], [-1, -1, -1]),
-        (DeepSVDD(), [1, 1, -1], [0, 0, 0]),  # reads no labels
+        (DeepSVDD(), [1, 1, -1], [0, 0, 0]),  # it reads no labels
         (IsolationForest(), [1, 1, -1], [0, 0, 0]),
         (HSC(), None, [0, 0, 0]),
         (MCHADClassifier(), None, [0, 0, 0]),

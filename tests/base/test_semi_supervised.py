@@ -13,7 +13,6 @@ from torch import nn
 from sk_hypersphere import HSC, DeepSAD
 from sk_hypersphere._training.rows import labels_of, unwrapped
 from sk_hypersphere._training.samplers import in_order
-from sk_hypersphere._training.schedules import Schedule, few_anomalies_schedule
 from sk_hypersphere.exceptions import CalibrationWarning, SupervisionWarning
 
 LEARNS = {"max_epochs": 40, "lr": 1e-2, "random_state": 0}
@@ -370,33 +369,6 @@ def test_a_single_normal_row_among_anomalies_is_fitted(detector):
 
 
 # How long.
-
-
-@pytest.mark.parametrize(
-    ("shape", "n_anomalies", "max_epochs", "expected"),
-    [
-        pytest.param((10,), 10, "auto", Schedule(5, 5e-4), id="rows"),
-        pytest.param((1, 2, 2), 10, "auto", Schedule(15, 1e-3, True), id="images"),
-        pytest.param((10,), 2560, "auto", Schedule(10, 5e-4), id="each-5-times"),
-        pytest.param((10,), 99_999, "auto", Schedule(100, 5e-4), id="100-epochs"),
-        pytest.param((10,), 10, 99, Schedule(99, 5e-4), id="given"),
-    ],
-)
-def test_a_few_anomalies_are_trained_on_briefly(
-    shape, n_anomalies, max_epochs, expected
-):
-    y = np.repeat([1, -1], [1280, n_anomalies])
-    X = np.broadcast_to(np.float32(0), (len(y), *shape))
-    assert few_anomalies_schedule(X, y, 128, 1.0, max_epochs) == expected
-
-
-@pytest.mark.parametrize("n_batches", [1, 7, 49, 50, 51, 400])
-def test_whole_epochs_that_are_too_long_make_the_steps_shorter(n_batches):
-    y = np.repeat([1, -1], [8 * n_batches, 3])
-    schedule = few_anomalies_schedule(np.zeros((len(y), 2)), y, 8, 1.0)
-    n_steps = schedule.max_epochs * n_batches
-    assert 50 <= n_steps < 50 + n_batches
-    assert n_steps * schedule.lr == pytest.approx(50 * 5e-4)
 
 
 @EVERY_DETECTOR

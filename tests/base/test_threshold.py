@@ -626,7 +626,7 @@ def test_a_threshold_is_tuned_for_a_classifier_that_is_fitted(classifier):
 
 
 @pytest.mark.parametrize("n_drawn", [0, 1, 10, 57, 90])
-def test_as_many_rows_are_held_out_as_are_asked_for_and_no_outliers(n_drawn):
+def test_as_many_rows_are_held_out_as_are_asked_for_and_no_anomalies(n_drawn):
     y = np.random.RandomState(0).randint(-1, 3, 160)
     drawn = hold_out(y, n_drawn, np.random.RandomState(0))
     assert len(drawn) == n_drawn

@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-import torch
 from torch import nn
 
 from helpers import naive_sq_distances
 from sk_hypersphere import DeepSAD, DeepSVDD
-from sk_hypersphere.base._spheres import away_from_zero, mean_embedding
+from sk_hypersphere.base._spheres import away_from_zero
 
 SMALL = {"max_epochs": 3, "random_state": 0}
 UNTRAINED = {"max_epochs": 0, "random_state": 0}
@@ -119,19 +118,6 @@ def test_training_leaves_the_center_where_it_is(data, center):
 def test_the_center_may_be_the_origin(data):
     fitted = DeepSAD(center="origin", n_components=5, **SMALL).fit(*data)
     np.testing.assert_array_equal(fitted.centers_, np.zeros((1, 5)))
-
-
-@pytest.mark.parametrize("n", [1, 32, 33, 9000])
-def test_a_mean_embedding_counts_what_the_mask_says(n):
-    X = np.random.RandomState(0).normal(size=(n, 2)).astype(np.float32)
-    counted = np.arange(n) % 3 == 0
-    encoder, cpu = nn.Identity(), torch.device("cpu")
-    some, every = (
-        mean_embedding(encoder, X, cpu, counted),
-        mean_embedding(encoder, X, cpu),
-    )
-    np.testing.assert_allclose(some, X[counted].mean(axis=0, dtype=float), rtol=1e-9)
-    np.testing.assert_allclose(every, X.mean(axis=0, dtype=float), rtol=1e-9)
 
 
 # Scores

@@ -16,7 +16,7 @@ from torch import nn
 
 from helpers import naive_sq_distances
 from sk_hypersphere import DeepSVDD
-from sk_hypersphere.base._spheres import away_from_zero, cluster_means, cluster_sq_radii
+from sk_hypersphere.base._spheres import away_from_zero
 from sk_hypersphere.exceptions import CollapseWarning, NonFiniteLossError
 from sk_hypersphere.modules import ConvNet, MNISTLeNet
 
@@ -41,12 +41,6 @@ def images():
 # Centers
 
 
-def test_coordinates_near_zero_move_out_to_epsilon_and_zero_goes_up():
-    centers = np.array([-0.5, -0.05, -0.0, 0.0, 0.05, 0.5])
-    expected = [-0.5, -0.1, 0.1, 0.1, 0.1, 0.5]
-    np.testing.assert_allclose(away_from_zero(centers, 0.1), expected)
-
-
 def test_the_center_is_the_mean_embedding_before_training(three_blobs):
     X, _ = three_blobs
     untrained = DeepSVDD(**{**SMALL, "max_epochs": 0}).fit(X)
@@ -63,13 +57,6 @@ def test_training_leaves_the_centers_where_they_are(three_blobs):
         after = DeepSVDD(**kind, **SMALL).fit(X)
         np.testing.assert_array_equal(before.centers_, after.centers_)
         assert np.abs(before.transform(X) - after.transform(X)).max() > 0
-
-
-def test_cluster_means_are_means_and_noise_joins_the_nearest():
-    embeddings = np.array([[0.0], [2.0], [10.0], [12.0], [3.0]], dtype=np.float32)
-    centers, labels = cluster_means(embeddings, np.array([4, 4, 7, 7, -1]))
-    np.testing.assert_allclose(centers, [[1.0], [11.0]])
-    np.testing.assert_array_equal(labels, [0, 0, 1, 1, 0])
 
 
 # Radii and scores
@@ -126,12 +113,6 @@ def test_soft_boundary_radii_are_quantiles_over_all_members(three_blobs):
         quantile = np.quantile(np.sqrt(members), 0.8) ** 2
         expected = (len(members) * quantile + 20 * common) / (len(members) + 20)
         assert detector.radii_[k] ** 2 == pytest.approx(expected, rel=1e-5)
-
-
-def test_the_radius_of_an_empty_cluster_is_the_common_one():
-    sq_radii = cluster_sq_radii(np.array([1.0, 4.0]), np.array([0, 2]), 3, nu=1.0)
-    np.testing.assert_allclose(sq_radii[1], 1.0)
-    assert np.isfinite(sq_radii).all()
 
 
 def test_radii_stay_zero_while_warming_up_and_are_estimated_after(three_blobs):

@@ -1,4 +1,4 @@
-"""What is checked before training, and undone if it fails."""
+"""Checks before training, and the undoing of a fit that fails."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def test_attributes_set_before_an_error_are_taken_back():
     assert detector.nu == 0.2
 
 
-def test_parameters_can_be_trained_where_any_is_open_to_it():
+def test_a_module_can_be_trained_if_any_parameter_requires_a_gradient():
     frozen = nn.Linear(2, 2).requires_grad_(False)
     assert has_parameters_to_train(nn.Linear(2, 2))
     assert has_parameters_to_train(nn.Sequential(frozen, nn.Linear(2, 1)))
@@ -39,7 +39,7 @@ def test_parameters_can_be_trained_where_any_is_open_to_it():
         assert not has_parameters_to_train(module)
 
 
-def test_what_cannot_be_trained_is_refused_by_the_name_of_who_has_to():
+def test_an_encoder_without_parameters_is_refused_with_the_name_of_the_estimator():
     check_something_to_train(nn.Linear(2, 2), "HSC")
     with pytest.raises(ValueError, match="for HSC.*got Identity.*take DeepSVDD"):
         check_something_to_train(nn.Identity(), "HSC")

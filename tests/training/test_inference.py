@@ -1,4 +1,4 @@
-"""Networks applied to all rows in batches that change no result."""
+"""Application of networks to all rows, in batches that change no result."""
 
 import tracemalloc
 import warnings

@@ -1,4 +1,4 @@
-"""The net that trains: what it costs nothing to leave as skorch has it."""
+"""The net that trains: its loop, callbacks, precision and pickles."""
 
 import pickle
 

@@ -1,4 +1,4 @@
-"""Seeds that act within a block, and leave the caller's streams as they were."""
+"""Random seeds within blocks, which leave the caller's streams unchanged."""
 
 from threading import Thread
 
@@ -108,21 +108,21 @@ def test_seeds_that_were_given_are_kept():
     assert outer == 5 and inner is not None
 
 
-def test_what_is_copied_keeps_no_seed():
+def test_the_original_of_a_copy_is_given_no_seed():
     original = nested()
     copy = clone_with_seeds(original, np.random.RandomState(0))
     assert copy is not original
     assert [original.get_params()[name] for name in SEEDS] == [None, None]
 
 
-def test_what_does_not_draw_is_copied():
+def test_an_estimator_that_draws_nothing_is_copied():
     stream = np.random.RandomState(0)
     copy = clone_with_seeds(StandardScaler(with_mean=False), stream)
     assert copy.get_params() == StandardScaler(with_mean=False).get_params()
     assert stream.randint(1000) == np.random.RandomState(0).randint(1000)
 
 
-def test_what_is_frozen_stays_as_it_was_fitted():
+def test_a_frozen_estimator_stays_as_it_was_fitted():
     X = np.random.RandomState(0).randn(10, 3)
     fitted = PCA(2).fit(X)
     copy = clone_with_seeds(FrozenEstimator(fitted), np.random.RandomState(0))

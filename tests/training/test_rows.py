@@ -6,9 +6,7 @@ import torch
 from torch.utils.data import DataLoader, Subset
 
 from sk_hypersphere._training.rows import BatchIterator, Rows, evenly_spaced
-from sk_hypersphere._training.samplers import (
-    shuffled,
-)
+from sk_hypersphere._training.samplers import shuffled
 
 
 @pytest.fixture
@@ -59,7 +57,7 @@ def test_the_iterator_changes_batches_and_not_the_data(rows):
 @pytest.mark.parametrize("transform", [None, lambda X, y: X + 1])
 def test_an_iterator_draws_its_epoch_at_once_or_batch_by_batch_alike(rows, transform):
     class Resident(Rows):
-        """Rows that are on their device from the start, as on a CUDA device."""
+        """Rows that are stored on their device, as with CUDA."""
 
         def __init__(self, X, y):
             super().__init__(X, y)

@@ -79,19 +79,19 @@ def center(row, k, alpha, beta, sq_radii):
     return alpha * max(0, sq_distances[k] - sq_radii[k]) + beta * cross_entropy
 
 
-def with_outliers(cost, alpha, beta, gamma, radii, margins):
+def with_anomalies(cost, alpha, beta, gamma, radii, margins):
     sq_radii = [r**2 for r in radii]
     sq_reaches = [(r + m) ** 2 for r, m in zip(radii, margins, strict=True)]
 
     def formula(outputs, y):
-        known, outliers = [], []
+        known, anomalies = [], []
         for row, k in zip(outputs, y, strict=True):
             if k >= 0:
                 known.append(cost(row, k, alpha, beta, sq_radii))
             else:  # logits behind the distances are left out
                 pairs = zip(sq_reaches, row, strict=False)
-                outliers.append(math.fsum(max(0, reach - d) for reach, d in pairs))
-        return mean(known) + gamma * mean(outliers)
+                anomalies.append(math.fsum(max(0, reach - d) for reach, d in pairs))
+        return mean(known) + gamma * mean(anomalies)
 
     return formula
 
@@ -183,7 +183,7 @@ DEEP_SVDD = [
     ],
 ]
 
-# Those with a term for outliers, and what a known row costs.
+# Those with a term for anomalies, and what a known row costs.
 COSTS = {MCHADLoss: mchad, CACLoss: cac, CenterLoss: center}
 WEIGHTS = [(0.3, 0.7, 0.2), (0.3, 0.0, 0.0), (0.0, 0.7, 0.0), (0.0, 0.0, 0.2)]
 OWN_RADII, OWN_MARGINS = [1.0, 0.5, 0.0, 1.5], [0.5, 1.5, 0.0, 1.0]
@@ -192,7 +192,7 @@ GENERALIZED = [
     *[
         pytest.param(
             make(*weights, radius=0.5, margin=1.0),
-            with_outliers(cost, *weights, [0.5] * 4, [1.0] * 4),
+            with_anomalies(cost, *weights, [0.5] * 4, [1.0] * 4),
             id="-".join([make.__name__, *map(str, weights)]),
         )
         for make, cost in COSTS.items()
@@ -201,7 +201,7 @@ GENERALIZED = [
     *[
         pytest.param(
             make(*WEIGHTS[0], OWN_RADII, OWN_MARGINS),
-            with_outliers(cost, *WEIGHTS[0], OWN_RADII, OWN_MARGINS),
+            with_anomalies(cost, *WEIGHTS[0], OWN_RADII, OWN_MARGINS),
             id=f"{make.__name__}-own-radii",
         )
         for make, cost in COSTS.items()
@@ -249,10 +249,10 @@ OTHERS = {"EIDNLoss", "ISIFLoss", "ReconstructionLoss"}
 OF_ONE_BATCH = {"ISIFLoss", "ReconstructionLoss", "SoftBoundaryLoss"}
 
 EVERY_LOSS = pytest.mark.parametrize(
-    ("loss", "formula", "outliers"),
+    ("loss", "formula", "anomalies"),
     [pytest.param(*case.values, (), id=case.id) for case in LOSSES]
     + [
-        pytest.param(*case.values, (-1,), id=f"{case.id}-with-outliers")
+        pytest.param(*case.values, (-1,), id=f"{case.id}-with-anomalies")
         for case in [*GENERALIZED, *BINARY]
     ],
 )
@@ -273,10 +273,10 @@ def draw(seed, n=12, labels=(0, 1, 2, 3), n_outputs=4):
     return outputs, torch.from_numpy(rng.choice(labels, n))
 
 
-def draw_for(loss, outliers, n=12, classes=(0, 1, 2, 3)):
+def draw_for(loss, anomalies, n=12, classes=(0, 1, 2, 3)):
     """A batch that a loss takes: logits behind the distances, or embeddings."""
     n_outputs = N_OUTPUTS.get(type(loss), 4)
-    return draw(n, n, (*classes, *outliers), n_outputs)
+    return draw(n, n, (*classes, *anomalies), n_outputs)
 
 
 def outputs_of(make, sq_distances):
@@ -287,7 +287,7 @@ def outputs_of(make, sq_distances):
 
 
 HOW_TO_LIST = """
-{names} of losses.__all__ must be in a list of tests/test_losses.py. Choose one:
+{names} of losses.__all__ must be in a list of tests/losses/test_losses.py. Choose one:
 - COSTS, for a subclass of GeneralizedLoss: add `MyLoss: cost`, where cost(row, k,
   alpha, beta, sq_radii) is the cost of a row of class k in plain Python.
 - BINARY, for a loss of one output per row, with labels below 0 for anomalies: add
@@ -308,7 +308,7 @@ def test_every_loss_is_tested():
     assert not exported - tested, HOW_TO_LIST.format(names=sorted(exported - tested))
     assert not tested - exported, (
         f"{sorted(tested - exported)} must be in losses.__all__, or in no list of "
-        "tests/test_losses.py: remove it from LOSSES or OTHERS."
+        "tests/losses/test_losses.py: remove it from LOSSES or OTHERS."
     )
 
 
@@ -322,19 +322,19 @@ def test_losses_take_stacks_of_batches_but_for_a_few():
     others = {*losses.__all__} - stackable
     assert not others - OF_ONE_BATCH, (
         f"{sorted(others - OF_ONE_BATCH)} must have `stacks = True`, or be in "
-        "OF_ONE_BATCH of tests/test_losses.py. If its code counts axes from the end "
+        "OF_ONE_BATCH of tests/losses/test_losses.py. If its code counts axes from the end "
         "(dim=-1), so that batches (m, n, k) give losses (m,), set `stacks = True` in "
         "the class. If it can only take one batch at a time, add its name to "
         "OF_ONE_BATCH; members of an ensemble are then trained one after the other."
     )
     assert not OF_ONE_BATCH - others, (
         f"{sorted(OF_ONE_BATCH - others)} has `stacks = True`, or is no longer in "
-        "losses.__all__: remove its name from OF_ONE_BATCH in tests/test_losses.py."
+        "losses.__all__: remove its name from OF_ONE_BATCH in tests/losses/test_losses.py."
     )
 
 
 @pytest.mark.parametrize(
-    ("loss", "outliers"),
+    ("loss", "anomalies"),
     [
         pytest.param(*case.values[::2], id=case.id)
         for case in EVERY_LOSS.args[1]
@@ -345,9 +345,9 @@ def test_losses_take_stacks_of_batches_but_for_a_few():
         for triplets in ("all", "random")
     ],
 )
-def test_a_stack_of_batches_costs_what_each_of_them_does(loss, outliers):
+def test_a_stack_of_batches_costs_what_each_of_them_does(loss, anomalies):
     n_outputs = N_OUTPUTS.get(type(loss), 4)
-    batches = [draw(seed, 12, (0, 1, 2, 3, *outliers), n_outputs) for seed in range(3)]
+    batches = [draw(seed, 12, (0, 1, 2, 3, *anomalies), n_outputs) for seed in range(3)]
     outputs, y = map(torch.stack, zip(*batches, strict=True))
     each = torch.stack([loss(*batch) for batch in batches])
     torch.testing.assert_close(loss(outputs.requires_grad_(), y), each)
@@ -360,43 +360,43 @@ def test_a_stack_of_batches_costs_what_each_of_them_does(loss, outliers):
 @EVERY_LOSS
 @pytest.mark.parametrize("n", [1, 2, 12, 100])
 @pytest.mark.parametrize("classes", [(0, 1, 2, 3), (1, 3), (2,)])
-def test_a_loss_is_its_formula(loss, formula, outliers, n, classes):
-    outputs, y = draw_for(loss, outliers, n, classes)
+def test_a_loss_is_its_formula(loss, formula, anomalies, n, classes):
+    outputs, y = draw_for(loss, anomalies, n, classes)
     expected = formula(outputs.tolist(), y.tolist())
     assert loss(outputs, y).item() == pytest.approx(expected, rel=1e-12)
 
 
 @EVERY_LOSS
-def test_the_order_of_the_rows_does_not_matter(loss, formula, outliers):
-    outputs, y = draw_for(loss, outliers)
+def test_the_order_of_the_rows_does_not_matter(loss, formula, anomalies):
+    outputs, y = draw_for(loss, anomalies)
     order = torch.from_numpy(np.random.RandomState(1).permutation(len(y)))
     torch.testing.assert_close(loss(outputs[order], y[order]), loss(outputs, y))
 
 
 @EVERY_LOSS
-def test_gradients_are_those_of_finite_differences(loss, formula, outliers):
-    outputs, y = draw_for(loss, outliers)
+def test_gradients_are_those_of_finite_differences(loss, formula, anomalies):
+    outputs, y = draw_for(loss, anomalies)
     assert torch.autograd.gradcheck(lambda d: loss(d, y), outputs.requires_grad_())
 
 
 @EVERY_LOSS
-def test_the_gradient_is_finite_at_distance_0(loss, formula, outliers):
-    y = torch.tensor([0, 1, 1, *outliers])
-    outputs = torch.zeros_like(draw_for(loss, outliers, len(y))[0]).requires_grad_()
+def test_the_gradient_is_finite_at_distance_0(loss, formula, anomalies):
+    y = torch.tensor([0, 1, 1, *anomalies])
+    outputs = torch.zeros_like(draw_for(loss, anomalies, len(y))[0]).requires_grad_()
     loss(outputs, y).backward()
     assert outputs.grad.isfinite().all()
 
 
 @EVERY_LOSS
-def test_the_type_of_the_outputs_is_kept(loss, formula, outliers):
-    outputs, y = draw_for(loss, outliers)
+def test_the_type_of_the_outputs_is_kept(loss, formula, anomalies):
+    outputs, y = draw_for(loss, anomalies)
     copied = deepcopy(loss)
     assert copied.float()(outputs.float(), y).dtype == torch.float32
     assert copied.double()(outputs, y).dtype == torch.float64
 
 
 @EVERY_LOSS
-def test_a_loss_has_no_parameters_to_train(loss, formula, outliers):
+def test_a_loss_has_no_parameters_to_train(loss, formula, anomalies):
     assert [*loss.parameters()] == []
 
 
@@ -462,12 +462,12 @@ def test_every_cluster_weighs_the_same_in_the_soft_boundary():
     assert loss(sq_distances, y).item() == pytest.approx((2 / 0.5 + 4 / 0.5) / 2)
 
 
-# Losses with a term for outliers.
+# Losses with a term for anomalies.
 
 
 @EVERY_GENERALIZED_LOSS
 @pytest.mark.parametrize("y", [[-1], [-1, -1, -1], [-1, 3], [0, 1], [2, 2], [-1, 0, 3]])
-def test_batches_without_known_rows_or_outliers_can_be_trained_on(loss, formula, y):
+def test_batches_without_known_rows_or_anomalies_can_be_trained_on(loss, formula, y):
     outputs = draw_for(loss, (), len(y))[0].requires_grad_()
     value = loss(outputs, torch.tensor(y))
     value.backward()
@@ -476,12 +476,12 @@ def test_batches_without_known_rows_or_outliers_can_be_trained_on(loss, formula,
 
 
 @EVERY_GENERALIZED_LOSS
-@pytest.mark.parametrize(("n_known", "n_outliers"), [(3, 1), (1, 4), (5, 5)])
-def test_neither_batch_size_nor_share_of_outliers_changes_a_loss(
-    loss, formula, n_known, n_outliers
+@pytest.mark.parametrize(("n_known", "n_anomalies"), [(3, 1), (1, 4), (5, 5)])
+def test_neither_batch_size_nor_share_of_anomalies_changes_a_loss(
+    loss, formula, n_known, n_anomalies
 ):
     outputs, y = draw_for(loss, (-1,))
-    repeats = torch.where(y < 0, n_outliers, n_known)
+    repeats = torch.where(y < 0, n_anomalies, n_known)
     repeated = outputs.repeat_interleave(repeats, dim=0), y.repeat_interleave(repeats)
     torch.testing.assert_close(loss(*repeated), loss(outputs, y))
 
@@ -506,7 +506,7 @@ def test_own_radii_leave_the_type_of_the_outputs_alone(make):
 
 
 @pytest.mark.parametrize("make", [MCHADLoss, CACLoss, CenterLoss])
-def test_no_outliers_cost_as_much_as_outliers_of_no_weight(make):
+def test_no_anomalies_cost_as_much_as_anomalies_of_no_weight(make):
     rng = np.random.default_rng(0)
     n_outputs = 6 if make is CenterLoss else 3
     outputs = torch.from_numpy(rng.gamma(2.0, size=(8, n_outputs)))
@@ -515,7 +515,7 @@ def test_no_outliers_cost_as_much_as_outliers_of_no_weight(make):
 
 
 @EVERY_GENERALIZED_KIND
-def test_outliers_beyond_radius_and_margin_cost_nothing(make):
+def test_anomalies_beyond_radius_and_margin_cost_nothing(make):
     loss = make(gamma=1.0, radius=[0.0, 1.0, 2.0], margin=[1.5, 1.0, 0.5])
     sq_distances = torch.tensor([[2.26, 4.01, 6.26]] * 2, requires_grad=True)
     value = loss(outputs_of(make, sq_distances), torch.tensor([-1, -1]))
@@ -525,11 +525,11 @@ def test_outliers_beyond_radius_and_margin_cost_nothing(make):
 
 @EVERY_GENERALIZED_KIND
 @pytest.mark.parametrize(("k", "inside"), [(0, 2.24), (1, 3.99), (2, 6.24)])
-def test_outliers_are_pushed_from_a_sphere_and_its_margin(make, k, inside):
+def test_anomalies_are_pushed_from_a_sphere_and_its_margin(make, k, inside):
     loss = make(gamma=3.0, radius=[0.0, 1.0, 2.0], margin=[1.5, 1.0, 0.5])
     sq_distances, expected = torch.full((2, 3), 9.0), torch.zeros(2, 3)
     sq_distances[0, k] = inside
-    expected[0, k] = -3.0 / 2  # gamma over the number of outliers
+    expected[0, k] = -3.0 / 2  # gamma over the number of anomalies
     sq_distances.requires_grad_()
     loss(outputs_of(make, sq_distances), torch.tensor([-1, -1])).backward()
     assert torch.equal(sq_distances.grad, expected)
@@ -778,7 +778,7 @@ def test_mchad_has_the_golden_values_of_known_rows():
     [([3.0, -2.0], 2.0, 0.0), ([3.0, -2.0], 4.0, 3.0), ([0.3, 0.4], 2.0, 6.65)],
 )
 @EVERY_GENERALIZED_KIND
-def test_outliers_have_the_golden_values(make, row, reach, expected):
+def test_anomalies_have_the_golden_values(make, row, reach, expected):
     outputs = outputs_of(make, golden_sq_distances([row]))
     for radius in (0.0, 0.5, reach):
         loss = make(gamma=1.0, radius=radius, margin=reach - radius)
@@ -787,7 +787,7 @@ def test_outliers_have_the_golden_values(make, row, reach, expected):
 
 
 def test_weights_of_the_published_code_are_those_of_means_over_rows_times_a_share():
-    # There the center term is a mean over classes, too, the other one over outliers.
+    # There the center term is a mean over classes, too, the other one over anomalies.
     sq_distances, y = golden_sq_distances(GOLDEN_ROWS), torch.tensor([0, 1, 2, -1])
     compactness = MCHADLoss(1.0, 0.0, 0.0)(sq_distances, y).item()
     variation = MCHADLoss(0.0, 1.0, 0.0)(sq_distances, y).item()

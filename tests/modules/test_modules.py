@@ -105,7 +105,7 @@ def seeded():
 
 
 HOW_TO_LIST = """
-{names} of modules.__all__ must be in a list of tests/test_modules.py. Choose one, and
+{names} of modules.__all__ must be in a list of tests/modules/test_modules.py. Choose one, and
 import the module at the top of the file:
 - BIAS_FREE, for an encoder of images that has `make_autoencoder` and no bias, learned
   scale or bounded activation: add `MyNet: [(1, 28, 28)]` with shapes of samples.
@@ -124,7 +124,7 @@ def test_every_module_is_tested():
     assert not exported - tested, HOW_TO_LIST.format(names=sorted(exported - tested))
     assert not tested - exported, (
         f"{sorted(tested - exported)} must be in modules.__all__, or in no list of "
-        "tests/test_modules.py: remove it from ENCODERS or OTHERS."
+        "tests/modules/test_modules.py: remove it from ENCODERS or OTHERS."
     )
 
 

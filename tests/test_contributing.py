@@ -1,0 +1,51 @@
+"""CONTRIBUTING.md tells the truth about defaults."""
+
+import ast
+import inspect
+import re
+from collections import defaultdict
+from pathlib import Path
+
+import sk_hypersphere
+
+PAGE = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text()
+
+
+def defaults():
+    """Default by parameter and estimator, of parameters that have one in several."""
+    by_name = defaultdict(dict)
+    for name in sk_hypersphere.__all__:
+        cls = getattr(sk_hypersphere, name)
+        if inspect.isclass(cls):
+            for key, parameter in inspect.signature(cls).parameters.items():
+                by_name[key][name] = parameter.default
+    return by_name
+
+
+def rows():
+    """Parameter, default and estimators of each row of the table of defaults."""
+    table = PAGE.partition("## Defaults that differ")[2]
+    parameter = None
+    for line in re.findall(r"^\| *(`.*|\| `.*)", table, flags=re.MULTILINE):
+        cells = [cell.strip() for cell in line.split("|")]
+        parameter = cells[0].strip("`") or parameter
+        yield parameter, ast.literal_eval(cells[1].strip("`")), cells[2], cells[3]
+
+
+def test_the_table_has_every_default_that_differs_and_none_that_does_not():
+    differing = {
+        key
+        for key, values in defaults().items()
+        if len({*map(repr, values.values())}) > 1
+    }
+    assert {key for key, *_ in rows()} == differing
+
+
+def test_defaults_of_the_table_are_those_of_the_signatures():
+    left = {key: dict(values) for key, values in defaults().items()}
+    for key, default, of, reason in rows():
+        assert reason
+        names = [*left[key]] if of == "all others" else of.split(", ")
+        for name in names:
+            assert left[key].pop(name) == default, (key, name)
+    assert {key: left[key] for key, *_ in rows() if left[key]} == {}

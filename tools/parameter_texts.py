@@ -20,6 +20,11 @@ AUTO_OR_FLOAT = 'float or "auto"'
 LABEL = "int, float, str or None"
 PER_CLASS = "float or array-like of shape (n_classes,)"
 
+CHANGES = (
+    "``augment(batch)`` returns a changed copy of a float32 tensor, (m, n_features) or "
+    "(m, channels, height, width), of the same shape"
+)
+
 PARAMETERS = {
     "gamma": Entry("float", "Weight of the example anomalies, at least 0."),
     "radius": Entry(
@@ -43,6 +48,13 @@ PARAMETERS = {
         "bool",
         "If True, `predict` returns `anomaly_label` for samples that score below "
         "`offset_`.",
+    ),
+    "augment": Entry(
+        "callable",
+        f"Changes training batches: {CHANGES}, for example "
+        ":class:`~sk_hypersphere.modules.AugmentImages`. A module is copied, never "
+        "trained. None changes nothing. Random numbers that are not from torch's "
+        "stream are not seeded.{augment}",
     ),
     "mix_anomalies": Entry(
         'bool or "auto"',
@@ -230,14 +242,11 @@ EXAMPLES = (
     '"n_distinct_scores" of the training samples'
 )
 SPREAD = '"distance_spread", the standard deviation of the distances over their mean'
-CHANGES = (
-    "``augment(batch)`` returns a changed copy of a float32 tensor, (m, n_features) or "
-    "(m, channels, height, width), of the same shape"
-)
 
 # Words of all estimators, replaced by those of a family and then of an estimator.
 COMMON = {
     "after": "",
+    "augment": "",
     "anew": "",
     "boundary": "",
     "collapse": "",
@@ -469,6 +478,10 @@ WORDS = {
         "trained": "normal training samples",
         "boundary": ' "boundary" is half way from the origin to the ones.',
         "image_encoder": "DropoutConvNet",
+        "augment": (
+            " With few anomalies nothing helps more, if changed normal samples are "
+            "still normal."
+        ),
         "size": "",
         "max_epochs": (
             '"auto" is as many as have 50 batches, or 500 of images; if these do not '
@@ -530,6 +543,7 @@ WORDS = {
 OWN = {
     "CACClassifier": {"centers_"},
     "EIDNEmbedder": {"margin"},
+    "ISIFEmbedder": {"augment"},
     "HSC": {"gamma"},
     "HypersphereEnsemble": {"false_alarm_rate", "random_state", "classes_", "offset_"},
 }

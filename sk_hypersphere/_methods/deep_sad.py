@@ -10,7 +10,7 @@ from sk_hypersphere._training.pretrain import Pretraining
 from sk_hypersphere._training.schedules import one_sphere_schedule
 from sk_hypersphere.base._parameters import store
 from sk_hypersphere.base._semi_supervised import BaseSemiSupervisedDetector
-from sk_hypersphere.base._spheres import enclose, mean_center, member_diagnostics
+from sk_hypersphere.base._spheres import mean_center, member_diagnostics, place_radii
 from sk_hypersphere.losses import DeepSADLoss
 from sk_hypersphere.modules import Center, Centers, Hypersphere
 
@@ -317,12 +317,11 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
         )
 
     def _keep(self, rows, held_out, plan):
-        module, device = self._module()
-        is_trained = plan.y >= 0
-        is_trained[held_out] = False
-        sq_distances, self.radii_ = enclose(module, rows.X, device, is_trained, self.nu)
+        module, _ = self._module()
+        uncounted = np.union1d(held_out, np.flatnonzero(plan.y < 0)).astype(np.intp)
+        sq_distances, self.radii_ = place_radii(module, rows, uncounted, self.nu)
         self.centers_ = module.head.centers.numpy(force=True).copy()
-        self.diagnostics_ |= member_diagnostics(sq_distances[is_trained])
+        self.diagnostics_ |= member_diagnostics(np.delete(sq_distances, uncounted))
         scores = module.head.sq_radii.item() - sq_distances
         self._keep_threshold(plan, held_out, scores, boundary=0.0)
 

@@ -5,13 +5,7 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import _fit_context
-from sklearn.preprocessing import LabelEncoder
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.validation import (
-    assert_all_finite,
-    check_consistent_length,
-    column_or_1d,
-)
 
 from sk_hypersphere._methods.finch import FINCH
 from sk_hypersphere._training.net import AfterEpoch
@@ -22,17 +16,13 @@ from sk_hypersphere._training.schedules import (
 )
 from sk_hypersphere.base._base import BaseHypersphereDetector, Plan
 from sk_hypersphere.base._clustering import cluster_centers
+from sk_hypersphere.base._labels import group_numbers
 from sk_hypersphere.base._parameters import store
 from sk_hypersphere.base._spheres import (
-    cluster_sq_radii,
     mean_center,
     member_diagnostics,
-    member_sq_distances,
     nearest_center,
-    rounded_up,
-    set_sq_radii,
-    sq_distances_to_only_center,
-    sq_radius,
+    place_radii,
     update_radii,
 )
 from sk_hypersphere.base._threshold import WITH_BOUNDARY, placing
@@ -392,10 +382,7 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
                 f"{len(cluster_labels)} labels for a single sphere. Set "
                 "multi_radius=True."
             )
-        groups = column_or_1d(cluster_labels)
-        check_consistent_length(X, groups)
-        assert_all_finite(groups, input_name="cluster_labels")
-        return LabelEncoder().fit_transform(groups)
+        return group_numbers(cluster_labels, X)
 
     def _embedding_size(self, make):
         if self.multi_radius and hasattr(make, "many_centers_n_components"):
@@ -404,32 +391,21 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
 
     def _keep(self, rows, held_out, plan):
         module, device = self._module()
-        n_centers = module.head.n_outputs
         self._scored_by = self.score_rule  # later changes await the next fit
-        if n_centers == 1:
-            labels = rows.y
-            sq_distances = sq_distances_to_only_center(module, rows.X, device)
-        else:
-            sq_distances, labels = member_sq_distances(module, rows)
-        of_trained = np.delete(sq_distances, held_out)
-        trained_labels = np.delete(labels, held_out)
-        if self.objective == "soft-boundary":
-            sq_radii = cluster_sq_radii(of_trained, trained_labels, n_centers, self.nu)
-        else:
-            sq_radii = np.full(n_centers, sq_radius(of_trained, self.nu))
-        set_sq_radii(module, rounded_up(sq_radii))
-
+        own = self.objective == "soft-boundary"
+        sq_distances, self.radii_ = place_radii(module, rows, held_out, self.nu, own)
         self.centers_ = module.head.centers.numpy(force=True).copy()
-        self.radii_ = np.sqrt(sq_radii)
-        self.labels_ = labels
-        self.cluster_sizes_ = np.bincount(trained_labels, minlength=n_centers)
-        if n_centers == 1:
+        self.labels_ = rows.y
+        self.cluster_sizes_ = np.bincount(
+            np.delete(rows.y, held_out), minlength=len(self.centers_)
+        )
+        if len(self.centers_) == 1:
             scores = module.head.sq_radii.item() - sq_distances
         else:  # other spheres than the own may be nearer
             scores = self._scores(rows.X)
         placing_scores = scores[placing(held_out, slice(None))]
         self._set_threshold(placing_scores, held_out, boundary=0.0)
-        self.diagnostics_ |= member_diagnostics(of_trained)
+        self.diagnostics_ |= member_diagnostics(np.delete(sq_distances, held_out))
         self.diagnostics_["n_distinct_scores"] = len(np.unique(scores))
 
     def _scores(self, X):

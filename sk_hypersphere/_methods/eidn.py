@@ -75,12 +75,12 @@ class EIDNEmbedder(BaseExampleDetector):
         from both centers, whatever the direction.
 
     augment : callable, default=None
-        Changes samples in training: ``augment(batch)`` returns a changed copy of a
-        float32 tensor, (m, n_features) or (m, channels, height, width), of the same
-        shape, for example :class:`~sk_hypersphere.modules.AugmentImages`. A module is
-        copied, never trained. With few anomalies nothing helps more, if changed normal
-        samples are still normal. Random numbers that are not from torch's stream are
-        not seeded.
+        Changes training batches: ``augment(batch)`` returns a changed copy of a float32
+        tensor, (m, n_features) or (m, channels, height, width), of the same shape, for
+        example :class:`~sk_hypersphere.modules.AugmentImages`. A module is copied,
+        never trained. None changes nothing. Random numbers that are not from torch's
+        stream are not seeded. With few anomalies nothing helps more, if changed normal
+        samples are still normal.
 
     anomaly_label : int, float, str or None, default=None
         Label of the anomalies in `y`. None means -1 if there are any -1, else the

@@ -108,7 +108,8 @@ class SubclusterDetector(BaseHypersphereDetector):
         Changes training batches: ``augment(batch)`` returns a changed copy of a float32
         tensor, (m, n_features) or (m, channels, height, width), of the same shape, for
         example :class:`~sk_hypersphere.modules.AugmentImages`. A module is copied,
-        never trained. None changes nothing.
+        never trained. None changes nothing. Random numbers that are not from torch's
+        stream are not seeded.
 
     min_cluster_size : int, default=10
         Sub-clusters with fewer samples are merged into the nearest of the others, by

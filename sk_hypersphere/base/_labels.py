@@ -4,6 +4,7 @@ from numbers import Number
 
 import numpy as np
 from sklearn.base import is_classifier
+from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
@@ -264,6 +265,20 @@ def binary_labels(y, anomaly_label=None, *, required=False):
             return np.zeros(len(y), dtype=np.int64)
     is_unknown = y == 0 if y.dtype.kind not in "US" else False
     return np.where(is_anomaly, -1, np.where(is_unknown, 0, 1))
+
+
+def group_numbers(cluster_labels, X):
+    """Number of the group of each sample, (n,), by labels of any type for clusters.
+
+    Raises
+    ------
+    ValueError
+        If labels are missing, or not as many as samples `X`.
+    """
+    groups = column_or_1d(cluster_labels)
+    check_consistent_length(X, groups)
+    assert_all_finite(groups, input_name="cluster_labels")
+    return LabelEncoder().fit_transform(groups)
 
 
 def known_labels(estimator, X, y, groups=None):

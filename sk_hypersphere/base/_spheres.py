@@ -152,30 +152,43 @@ def mean_center(encoder, X, run, is_counted, epsilon):
     return torch.from_numpy(center.astype(np.float32))
 
 
-def enclose(module, X, device, is_trained, nu):
-    """Set the radius of the only sphere to the (1 - nu) quantile of distances.
+def place_radii(module, rows, held_out, nu, own=False):
+    """Set the radii of spheres to the (1 - nu) quantile of distances to their centers.
 
     Parameters
     ----------
     module : Hypersphere
-        Encoder and one center; the radius is written into it.
+        Encoder and centers; the radii are written into it.
 
-    X : array of shape (n, ...)
+    rows : Rows
+        Samples with their clusters as labels.
 
-    device : torch.device
-
-    is_trained : ndarray of shape (n,) of bool
-        Samples whose distances count.
+    held_out : ndarray of shape (m,)
+        Indices of samples whose distances do not count.
 
     nu : float
+        Fraction of the samples that are left outside.
+
+    own : bool, default=False
+        If True, every sphere has a radius of its own, see `cluster_sq_radii`; otherwise
+        all have the same.
 
     Returns
     -------
-    (ndarray of shape (n,), ndarray of shape (1,))
-        Squared distances of all samples, and the radius.
+    (ndarray of shape (n,), ndarray of shape (k,))
+        Squared distance of each sample to its own center, and the radii.
     """
-    sq_distances = sq_distances_to_only_center(module, X, device)
-    sq_radii = np.full(1, sq_radius(sq_distances[is_trained], nu))
+    n_centers = module.head.n_outputs
+    if n_centers == 1:
+        sq_distances = sq_distances_to_only_center(module, rows.X, rows.device)
+    else:
+        sq_distances, _ = member_sq_distances(module, rows)
+    counted = np.delete(sq_distances, held_out)
+    if own:
+        labels = np.delete(rows.y, held_out)
+        sq_radii = cluster_sq_radii(counted, labels, n_centers, nu)
+    else:
+        sq_radii = np.full(n_centers, sq_radius(counted, nu))
     set_sq_radii(module, rounded_up(sq_radii))
     return sq_distances, np.sqrt(sq_radii)
 

@@ -6,6 +6,7 @@ import torch
 from sklearn.utils._param_validation import Interval
 
 from sk_hypersphere._training.inference import map_batches
+from sk_hypersphere.base import _types as t
 from sk_hypersphere.base._classifier import BaseGeneralizedClassifier
 from sk_hypersphere.base._parameters import store
 from sk_hypersphere.base._spheres import move_to_means
@@ -205,31 +206,31 @@ class CACClassifier(BaseGeneralizedClassifier):
     def __init__(
         self,
         *,
-        alpha=0.1,
-        beta=1.0,
-        gamma=0.01,
-        magnitude=10.0,
-        radius=0.0,
-        margin=5.0,
-        anomaly_label=None,
-        anomaly_ratio=1.0,
-        reject=False,
-        contamination="auto",
-        false_alarm_rate=0.05,
-        calibration_fraction="auto",
-        encoder=None,
-        max_epochs="auto",
-        batch_size=128,
-        lr="auto",
-        weight_decay=5e-5,
-        encoder_params=None,
-        net_params=None,
-        callbacks=None,
-        device="auto",
-        warm_start=False,
-        verbose=0,
-        random_state=None,
-    ):
+        alpha: float = 0.1,
+        beta: float = 1.0,
+        gamma: float = 0.01,
+        magnitude: float = 10.0,
+        radius: t.PerClass = 0.0,
+        margin: t.PerClass = 5.0,
+        anomaly_label: t.Label = None,
+        anomaly_ratio: float = 1.0,
+        reject: bool = False,
+        contamination: t.Contamination = "auto",
+        false_alarm_rate: float = 0.05,
+        calibration_fraction: t.AutoFloat = "auto",
+        encoder: t.Encoder = None,
+        max_epochs: t.AutoInt = "auto",
+        batch_size: int = 128,
+        lr: t.AutoFloat = "auto",
+        weight_decay: float = 5e-5,
+        encoder_params: t.Params = None,
+        net_params: t.Params = None,
+        callbacks: t.Callbacks = None,
+        device: t.Device = "auto",
+        warm_start: bool = False,
+        verbose: int = 0,
+        random_state: t.Seed = None,
+    ) -> None:
         store(locals())
 
     def _embedding_size(self, make):

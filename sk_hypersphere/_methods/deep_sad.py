@@ -8,6 +8,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from sk_hypersphere._training.pretrain import Pretraining
 from sk_hypersphere._training.schedules import one_sphere_schedule
+from sk_hypersphere.base import _types as t
 from sk_hypersphere.base._parameters import store
 from sk_hypersphere.base._semi_supervised import BaseSemiSupervisedDetector
 from sk_hypersphere.base._spheres import mean_center, member_diagnostics, place_radii
@@ -257,36 +258,36 @@ class DeepSAD(Pretraining, BaseSemiSupervisedDetector):
 
     def __init__(
         self,
-        eta=1.0,
+        eta: float = 1.0,
         *,
-        epsilon=0.1,
-        anomaly_label=None,
-        anomaly_ratio=1.0,
-        mix_anomalies="auto",
-        center="mean",
-        center_epsilon=0.1,
-        nu=0.1,
-        pretrain_epochs="auto",
-        pretrain_lr=3e-3,
-        code_penalty=0.02,
-        decoder=None,
-        contamination="auto",
-        false_alarm_rate=0.05,
-        calibration_fraction="auto",
-        encoder=None,
-        n_components="auto",
-        max_epochs="auto",
-        batch_size=128,
-        lr="auto",
-        weight_decay=1e-6,
-        encoder_params=None,
-        net_params=None,
-        callbacks=None,
-        device="auto",
-        warm_start=False,
-        verbose=0,
-        random_state=None,
-    ):
+        epsilon: float = 0.1,
+        anomaly_label: t.Label = None,
+        anomaly_ratio: float = 1.0,
+        mix_anomalies: bool | str = "auto",
+        center: str = "mean",
+        center_epsilon: float = 0.1,
+        nu: float = 0.1,
+        pretrain_epochs: t.AutoInt = "auto",
+        pretrain_lr: float = 3e-3,
+        code_penalty: float = 0.02,
+        decoder: t.Decoder = None,
+        contamination: t.ContaminationOrBoundary = "auto",
+        false_alarm_rate: float = 0.05,
+        calibration_fraction: t.AutoFloat = "auto",
+        encoder: t.Encoder = None,
+        n_components: t.AutoInt = "auto",
+        max_epochs: t.AutoInt = "auto",
+        batch_size: int = 128,
+        lr: t.AutoFloat = "auto",
+        weight_decay: float = 1e-6,
+        encoder_params: t.Params = None,
+        net_params: t.Params = None,
+        callbacks: t.Callbacks = None,
+        device: t.Device = "auto",
+        warm_start: bool = False,
+        verbose: int = 0,
+        random_state: t.Seed = None,
+    ) -> None:
         store(locals())
 
     def _plan(self, encoder, former, X, y, run):

@@ -2,6 +2,7 @@
 
 from functools import partial
 from numbers import Integral, Real
+from typing import Self
 
 import numpy as np
 from sklearn.base import _fit_context
@@ -14,6 +15,7 @@ from sk_hypersphere._training.schedules import (
     many_spheres_schedule,
     one_sphere_schedule,
 )
+from sk_hypersphere.base import _types as t
 from sk_hypersphere.base._base import BaseHypersphereDetector, Plan
 from sk_hypersphere.base._clustering import cluster_centers
 from sk_hypersphere.base._labels import group_numbers
@@ -270,39 +272,44 @@ class DeepSVDD(Pretraining, BaseHypersphereDetector):
 
     def __init__(
         self,
-        objective="one-class",
+        objective: str = "one-class",
         *,
-        nu=0.1,
-        multi_radius=False,
-        clusterer=None,
-        score_rule="sphere",
-        pretrain_epochs="auto",
-        pretrain_lr=3e-3,
-        code_penalty=0.02,
-        decoder=None,
-        warm_up_epochs=10,
-        center_epsilon=0.1,
-        contamination="auto",
-        false_alarm_rate=0.05,
-        calibration_fraction="auto",
-        encoder=None,
-        n_components="auto",
-        max_epochs="auto",
-        batch_size=128,
-        lr="auto",
-        weight_decay=1e-6,
-        encoder_params=None,
-        net_params=None,
-        callbacks=None,
-        device="auto",
-        warm_start=False,
-        verbose=0,
-        random_state=None,
-    ):
+        nu: float = 0.1,
+        multi_radius: bool = False,
+        clusterer: t.Estimator = None,
+        score_rule: str = "sphere",
+        pretrain_epochs: t.AutoInt = "auto",
+        pretrain_lr: float = 3e-3,
+        code_penalty: float = 0.02,
+        decoder: t.Decoder = None,
+        warm_up_epochs: int = 10,
+        center_epsilon: float = 0.1,
+        contamination: t.ContaminationOrBoundary = "auto",
+        false_alarm_rate: float = 0.05,
+        calibration_fraction: t.AutoFloat = "auto",
+        encoder: t.Encoder = None,
+        n_components: t.AutoInt = "auto",
+        max_epochs: t.AutoInt = "auto",
+        batch_size: int = 128,
+        lr: t.AutoFloat = "auto",
+        weight_decay: float = 1e-6,
+        encoder_params: t.Params = None,
+        net_params: t.Params = None,
+        callbacks: t.Callbacks = None,
+        device: t.Device = "auto",
+        warm_start: bool = False,
+        verbose: int = 0,
+        random_state: t.Seed = None,
+    ) -> None:
         store(locals())
 
     @_fit_context(prefer_skip_nested_validation=False)  # of the clusterer
-    def fit(self, X, y=None, cluster_labels=None):
+    def fit(
+        self,
+        X: t.Samples,
+        y: t.Samples | None = None,
+        cluster_labels: t.Samples | None = None,
+    ) -> Self:
         """Learn the encoder and the spheres.
 
         Parameters

@@ -10,6 +10,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from sk_hypersphere._training.samplers import paired_triplets, random_triplets
 from sk_hypersphere._training.schedules import triplet_schedule, triplet_steps
+from sk_hypersphere.base import _types as t
 from sk_hypersphere.base._base import Plan
 from sk_hypersphere.base._labels import binary_labels
 from sk_hypersphere.base._parameters import store
@@ -244,30 +245,30 @@ class EIDNEmbedder(BaseExampleDetector):
 
     def __init__(
         self,
-        n_components=2,
+        n_components: t.AutoInt = 2,
         *,
-        margin="auto",
-        steps_per_epoch=None,
-        triplets="all",
-        score_rule="projection",
-        augment=None,
-        anomaly_label=None,
-        contamination="auto",
-        false_alarm_rate=0.05,
-        calibration_fraction="auto",
-        encoder=None,
-        max_epochs="auto",
-        batch_size=64,
-        lr="auto",
-        weight_decay=1e-6,
-        encoder_params=None,
-        net_params=None,
-        callbacks=None,
-        device="auto",
-        warm_start=False,
-        verbose=0,
-        random_state=None,
-    ):
+        margin: t.AutoFloat = "auto",
+        steps_per_epoch: int | None = None,
+        triplets: str = "all",
+        score_rule: str = "projection",
+        augment: t.Augment = None,
+        anomaly_label: t.Label = None,
+        contamination: t.ContaminationOrBoundary = "auto",
+        false_alarm_rate: float = 0.05,
+        calibration_fraction: t.AutoFloat = "auto",
+        encoder: t.Encoder = None,
+        max_epochs: t.AutoInt = "auto",
+        batch_size: int = 64,
+        lr: t.AutoFloat = "auto",
+        weight_decay: float = 1e-6,
+        encoder_params: t.Params = None,
+        net_params: t.Params = None,
+        callbacks: t.Callbacks = None,
+        device: t.Device = "auto",
+        warm_start: bool = False,
+        verbose: int = 0,
+        random_state: t.Seed = None,
+    ) -> None:
         store(locals())
 
     def _check_y(self, X, y):

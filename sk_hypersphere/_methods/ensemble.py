@@ -34,6 +34,7 @@ from sk_hypersphere._training.net import progress_bar
 from sk_hypersphere._training.random import clone_with_seeds, make_seed
 from sk_hypersphere._training.rows import evenly_spaced
 from sk_hypersphere._training.side_by_side import can_share_a_loop, train_side_by_side
+from sk_hypersphere.base import _types as t
 from sk_hypersphere.base._labels import accuracy, known_labels, replace_where
 from sk_hypersphere.base._parameters import store
 from sk_hypersphere.base._threshold import Thresholded, placing, rule_of
@@ -163,14 +164,14 @@ class HypersphereEnsemble(Thresholded, MetaEstimatorMixin, BaseEstimator):
 
     def __init__(
         self,
-        estimator,
-        n_members=10,
+        estimator: t.Estimator,
+        n_members: int = 10,
         *,
-        false_alarm_rate=None,
-        bootstrap=False,
-        n_jobs=None,
-        random_state=None,
-    ):
+        false_alarm_rate: float | None = None,
+        bootstrap: bool = False,
+        n_jobs: int | None = None,
+        random_state: t.Seed = None,
+    ) -> None:
         store(locals())
 
     # The members validate their own parameters.

@@ -1,8 +1,10 @@
 """First-neighbour clustering (FINCH)."""
 
 from numbers import Integral
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClusterMixin, _fit_context
 from sklearn.metrics import silhouette_score
@@ -11,6 +13,7 @@ from sklearn.utils._param_validation import Interval, StrOptions, validate_param
 from sklearn.utils.validation import validate_data
 
 from sk_hypersphere._training.arrays import as_array
+from sk_hypersphere.base import _types as t
 from sk_hypersphere.base._first_neighbors import (
     first_neighbor_components,
     merge_closest,
@@ -33,7 +36,9 @@ NEIGHBORS = StrOptions({"exact", "approximate"})
     {"X": ["array-like"], "metric": [METRICS], "neighbors": [NEIGHBORS]},
     prefer_skip_nested_validation=True,
 )
-def finch(X, *, metric="cosine", neighbors="exact"):
+def finch(
+    X: t.Samples, *, metric: str = "cosine", neighbors: str = "exact"
+) -> NDArray[np.intp]:
     r"""Cluster by first neighbours, from the finest partition to the coarsest.
 
     Every row is linked to its nearest other row, and the connected components of
@@ -154,8 +159,8 @@ class FINCH(ClusterMixin, BaseEstimator):
         Which partition gives `labels_`. "silhouette" is the one of the largest mean
         silhouette among all but the finest, the coarser of equals, or the only one if
         there is no other; above 10,000 rows, 10,000 rows drawn with a fixed seed give
-        the silhouette. An int counts from the finest, 0, and a negative int
-        from the coarsest, -1.
+        the silhouette. An int counts from the finest, 0, and a negative int from the
+        coarsest, -1.
 
     max_clusters : int, default=None
         Largest number of clusters, 1 or more. If the chosen partition has more, or
@@ -225,17 +230,17 @@ class FINCH(ClusterMixin, BaseEstimator):
 
     def __init__(
         self,
-        n_clusters=None,
+        n_clusters: int | None = None,
         *,
-        metric="cosine",
-        partition="silhouette",
-        max_clusters=None,
-        neighbors="exact",
-    ):
+        metric: str = "cosine",
+        partition: str | int = "silhouette",
+        max_clusters: int | None = None,
+        neighbors: str = "exact",
+    ) -> None:
         store(locals())
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: t.Samples, y: t.Samples | None = None) -> Self:
         """Cluster the rows of `X`.
 
         Parameters

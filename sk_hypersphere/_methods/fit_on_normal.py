@@ -19,6 +19,7 @@ from sklearn.utils.validation import (
     check_is_fitted,
 )
 
+from sk_hypersphere.base import _types as t
 from sk_hypersphere.base._labels import binary_labels
 from sk_hypersphere.base._parameters import store
 from sk_hypersphere.base._threshold import rule_of
@@ -85,7 +86,9 @@ class FitOnNormal(MetaEstimatorMixin, BaseEstimator):
         "anomaly_label": [Interval(Real, None, None, closed="neither"), str, None],
     }
 
-    def __init__(self, estimator, *, anomaly_label=None):
+    def __init__(
+        self, estimator: t.Estimator, *, anomaly_label: t.Label = None
+    ) -> None:
         store(locals())
 
     # The detector validates its own parameters.

@@ -8,6 +8,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
 from sk_hypersphere._training.schedules import one_sphere_schedule
+from sk_hypersphere.base import _types as t
 from sk_hypersphere.base._parameters import store
 from sk_hypersphere.base._semi_supervised import BaseSemiSupervisedDetector
 from sk_hypersphere.exceptions import SupervisionWarning, warn_caller
@@ -227,30 +228,30 @@ class HSC(BaseSemiSupervisedDetector):
 
     def __init__(
         self,
-        loss="hsc",
+        loss: str = "hsc",
         *,
-        radial="pseudo-huber",
-        gamma=2.0,
-        anomaly_label=None,
-        anomaly_ratio=1.0,
-        mix_anomalies="auto",
-        contamination="auto",
-        false_alarm_rate=0.05,
-        calibration_fraction="auto",
-        encoder=None,
-        n_components="auto",
-        max_epochs="auto",
-        batch_size=128,
-        lr="auto",
-        weight_decay=1e-6,
-        encoder_params=None,
-        net_params=None,
-        callbacks=None,
-        device="auto",
-        warm_start=False,
-        verbose=0,
-        random_state=None,
-    ):
+        radial: str = "pseudo-huber",
+        gamma: float = 2.0,
+        anomaly_label: t.Label = None,
+        anomaly_ratio: float = 1.0,
+        mix_anomalies: bool | str = "auto",
+        contamination: t.ContaminationOrBoundary = "auto",
+        false_alarm_rate: float = 0.05,
+        calibration_fraction: t.AutoFloat = "auto",
+        encoder: t.Encoder = None,
+        n_components: t.AutoInt = "auto",
+        max_epochs: t.AutoInt = "auto",
+        batch_size: int = 128,
+        lr: t.AutoFloat = "auto",
+        weight_decay: float = 1e-6,
+        encoder_params: t.Params = None,
+        net_params: t.Params = None,
+        callbacks: t.Callbacks = None,
+        device: t.Device = "auto",
+        warm_start: bool = False,
+        verbose: int = 0,
+        random_state: t.Seed = None,
+    ) -> None:
         store(locals())
 
     def _check_y(self, X, y):

@@ -4,6 +4,7 @@ import torch
 
 from sk_hypersphere._training.inference import map_batches
 from sk_hypersphere._training.rows import unwrapped
+from sk_hypersphere.base import _types as t
 from sk_hypersphere.base._classifier import ANOMALY, BaseHypersphereClassifier
 from sk_hypersphere.base._parameters import store
 from sk_hypersphere.base._spheres import cluster_means
@@ -180,27 +181,27 @@ class IILossClassifier(BaseHypersphereClassifier):
     def __init__(
         self,
         *,
-        alpha=1.0,
-        beta=1.0,
-        anomaly_label=None,
-        reject=False,
-        contamination="auto",
-        false_alarm_rate=0.05,
-        calibration_fraction="auto",
-        encoder=None,
-        n_components=16,
-        max_epochs="auto",
-        batch_size=128,
-        lr="auto",
-        weight_decay=0.0,
-        encoder_params=None,
-        net_params=None,
-        callbacks=None,
-        device="auto",
-        warm_start=False,
-        verbose=0,
-        random_state=None,
-    ):
+        alpha: float = 1.0,
+        beta: float = 1.0,
+        anomaly_label: t.Label = None,
+        reject: bool = False,
+        contamination: t.Contamination = "auto",
+        false_alarm_rate: float = 0.05,
+        calibration_fraction: t.AutoFloat = "auto",
+        encoder: t.Encoder = None,
+        n_components: t.AutoInt = 16,
+        max_epochs: t.AutoInt = "auto",
+        batch_size: int = 128,
+        lr: t.AutoFloat = "auto",
+        weight_decay: float = 0.0,
+        encoder_params: t.Params = None,
+        net_params: t.Params = None,
+        callbacks: t.Callbacks = None,
+        device: t.Device = "auto",
+        warm_start: bool = False,
+        verbose: int = 0,
+        random_state: t.Seed = None,
+    ) -> None:
         store(locals())
 
     def _check_y(self, X, y):

@@ -6,6 +6,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
 from sk_hypersphere._training.schedules import classifier_schedule
+from sk_hypersphere.base import _types as t
 from sk_hypersphere.base._base import BaseHypersphere, Plan
 from sk_hypersphere.base._parameters import store
 from sk_hypersphere.losses import ISIFLoss
@@ -161,25 +162,25 @@ class ISIFEmbedder(BaseHypersphere):
 
     def __init__(
         self,
-        augment="auto",
+        augment: t.Augment | str = "auto",
         *,
-        projection="mlp",
-        temperature=0.1,
-        negative_weight=1.0,
-        encoder=None,
-        n_components=128,
-        max_epochs="auto",
-        batch_size=128,
-        lr="auto",
-        weight_decay=1e-6,
-        encoder_params=None,
-        net_params=None,
-        callbacks=None,
-        device="auto",
-        warm_start=False,
-        verbose=0,
-        random_state=None,
-    ):
+        projection: str | None = "mlp",
+        temperature: float = 0.1,
+        negative_weight: float = 1.0,
+        encoder: t.Encoder = None,
+        n_components: t.AutoInt = 128,
+        max_epochs: t.AutoInt = "auto",
+        batch_size: int = 128,
+        lr: t.AutoFloat = "auto",
+        weight_decay: float = 1e-6,
+        encoder_params: t.Params = None,
+        net_params: t.Params = None,
+        callbacks: t.Callbacks = None,
+        device: t.Device = "auto",
+        warm_start: bool = False,
+        verbose: int = 0,
+        random_state: t.Seed = None,
+    ) -> None:
         store(locals())
 
     def _plan(self, encoder, former, X, y, run):

@@ -1,5 +1,6 @@
 """Multi-class hypersphere anomaly detection, with example anomalies or without."""
 
+from sk_hypersphere.base import _types as t
 from sk_hypersphere.base._classifier import BaseGeneralizedClassifier, initial_centers
 from sk_hypersphere.base._parameters import store
 from sk_hypersphere.losses import MCHADLoss
@@ -24,8 +25,7 @@ class MCHADClassifier(BaseGeneralizedClassifier):
     Parameters
     ----------
     alpha : float, default=0.05
-        Weight of the compactness of classes, at least 0. Without it, clusters are
-        loose.
+        Weight of the compactness of classes, at least 0; without it, they are loose.
 
     beta : float, default=1.0
         Weight of the variation between classes, at least 0. Without it, nothing keeps
@@ -193,31 +193,31 @@ class MCHADClassifier(BaseGeneralizedClassifier):
     def __init__(
         self,
         *,
-        alpha=0.05,
-        beta=1.0,
-        gamma=0.00512,
-        radius=0.0,
-        margin=2.0,
-        anomaly_label=None,
-        anomaly_ratio=1.0,
-        reject=False,
-        contamination="auto",
-        false_alarm_rate=0.05,
-        calibration_fraction="auto",
-        encoder=None,
-        n_components=16,
-        max_epochs="auto",
-        batch_size=128,
-        lr="auto",
-        weight_decay=5e-5,
-        encoder_params=None,
-        net_params=None,
-        callbacks=None,
-        device="auto",
-        warm_start=False,
-        verbose=0,
-        random_state=None,
-    ):
+        alpha: float = 0.05,
+        beta: float = 1.0,
+        gamma: float = 0.00512,
+        radius: t.PerClass = 0.0,
+        margin: t.PerClass = 2.0,
+        anomaly_label: t.Label = None,
+        anomaly_ratio: float = 1.0,
+        reject: bool = False,
+        contamination: t.Contamination = "auto",
+        false_alarm_rate: float = 0.05,
+        calibration_fraction: t.AutoFloat = "auto",
+        encoder: t.Encoder = None,
+        n_components: t.AutoInt = 16,
+        max_epochs: t.AutoInt = "auto",
+        batch_size: int = 128,
+        lr: t.AutoFloat = "auto",
+        weight_decay: float = 5e-5,
+        encoder_params: t.Params = None,
+        net_params: t.Params = None,
+        callbacks: t.Callbacks = None,
+        device: t.Device = "auto",
+        warm_start: bool = False,
+        verbose: int = 0,
+        random_state: t.Seed = None,
+    ) -> None:
         store(locals())
 
     def _make_head(self, former):

@@ -3,6 +3,7 @@
 from copy import deepcopy
 from functools import partial
 from numbers import Integral, Real
+from typing import Self
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from torch import nn
 from sk_hypersphere._methods.finch import FINCH
 from sk_hypersphere._training.rows import evenly_spaced
 from sk_hypersphere._training.schedules import classifier_schedule
+from sk_hypersphere.base import _types as t
 from sk_hypersphere.base._base import BaseHypersphereDetector, Plan
 from sk_hypersphere.base._kinds import (
     embed,
@@ -311,39 +313,44 @@ class SubclusterDetector(BaseHypersphereDetector):
 
     def __init__(
         self,
-        clusterer=None,
+        clusterer: t.Estimator = None,
         *,
-        embedder=None,
-        score_rule="knn",
-        augment=None,
-        min_cluster_size=10,
-        label_smoothing=0.1,
-        temperature="auto",
-        epsilon=0.0014,
-        n_neighbors=5,
-        metric="euclidean",
-        max_candidates=10_000,
-        contamination="auto",
-        false_alarm_rate=0.05,
-        calibration_fraction="auto",
-        encoder=None,
-        n_components=128,
-        max_epochs="auto",
-        batch_size=128,
-        lr="auto",
-        weight_decay=5e-5,
-        encoder_params=None,
-        net_params=None,
-        callbacks=None,
-        device="auto",
-        warm_start=False,
-        verbose=0,
-        random_state=None,
-    ):
+        embedder: t.Estimator = None,
+        score_rule: str = "knn",
+        augment: t.Augment = None,
+        min_cluster_size: int = 10,
+        label_smoothing: float = 0.1,
+        temperature: t.AutoFloat = "auto",
+        epsilon: t.PerClass = 0.0014,
+        n_neighbors: int = 5,
+        metric: str = "euclidean",
+        max_candidates: int | None = 10_000,
+        contamination: t.Contamination = "auto",
+        false_alarm_rate: float = 0.05,
+        calibration_fraction: t.AutoFloat = "auto",
+        encoder: t.Encoder = None,
+        n_components: t.AutoInt = 128,
+        max_epochs: t.AutoInt = "auto",
+        batch_size: int = 128,
+        lr: t.AutoFloat = "auto",
+        weight_decay: float = 5e-5,
+        encoder_params: t.Params = None,
+        net_params: t.Params = None,
+        callbacks: t.Callbacks = None,
+        device: t.Device = "auto",
+        warm_start: bool = False,
+        verbose: int = 0,
+        random_state: t.Seed = None,
+    ) -> None:
         store(locals())
 
     @_fit_context(prefer_skip_nested_validation=False)  # of clusterer and embedder
-    def fit(self, X, y=None, cluster_labels=None):
+    def fit(
+        self,
+        X: t.Samples,
+        y: t.Samples | None = None,
+        cluster_labels: t.Samples | None = None,
+    ) -> Self:
         """Find sub-clusters, and learn to classify them.
 
         Parameters

@@ -241,10 +241,24 @@ def one_cycle(max_lr, n_steps):
 
 
 class Run(NamedTuple):
-    """Values that all nets trained in one fit share.
+    """The state that all nets trained in one fit share.
 
-    `n_nets` is the number of nets that a single module stands for; `held_out` holds the
-    indices of held-out samples, from which nothing is learned.
+    Parameters
+    ----------
+    random_state : RandomState
+        Draws the order of samples, and seeds for other estimators.
+
+    device : torch.device
+        Device of training.
+
+    bar : tqdm
+        The progress bar of the fit, whose total is the number of epochs.
+
+    n_nets : int, default=1
+        Number of nets that a single module stands for.
+
+    held_out : sequence of int, default=()
+        Indices of samples that nothing is learned from.
     """
 
     random_state: np.random.RandomState

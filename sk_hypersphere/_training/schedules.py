@@ -30,8 +30,17 @@ MOST_EPOCHS = 100
 class Schedule(NamedTuple):
     """The values that "auto" stands for in `max_epochs` and `lr`.
 
-    A learning rate that is "auto" is divided by ten for the last 30 % of the epochs if
-    `lowers` is True.
+    Parameters
+    ----------
+    max_epochs : int
+        Epochs of training.
+
+    lr : float
+        Learning rate.
+
+    lowers : bool, default=False
+        Whether a learning rate that is "auto" is divided by ten for the last 30 % of
+        the epochs.
     """
 
     max_epochs: int

@@ -12,10 +12,11 @@ from functools import partial
 from inspect import signature
 from itertools import chain
 from numbers import Integral, Real
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -55,6 +56,7 @@ from sk_hypersphere._training.random import TorchStream, make_seed
 from sk_hypersphere._training.rows import Rows
 from sk_hypersphere._training.samplers import shuffled
 from sk_hypersphere._training.schedules import Schedule
+from sk_hypersphere.base import _types as t
 from sk_hypersphere.base._parameters import ParameterDicts, Renamed
 from sk_hypersphere.base._threshold import Thresholded, placing
 from sk_hypersphere.modules import MLP, ConvNet
@@ -209,7 +211,7 @@ class BaseHypersphere(
     _image_encoder: type[nn.Module] = ConvNet
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: t.Samples, y: t.Samples | None = None) -> Self:
         """Learn the encoder.
 
         Parameters
@@ -464,7 +466,7 @@ class BaseHypersphere(
         """Embeddings of all rows of a valid `X`, (n, p)."""
         return self._over_batches(lambda module, x: module.embed(x), X)
 
-    def transform(self, X):
+    def transform(self, X: t.Samples) -> NDArray[np.float32]:
         """Embed samples.
 
         Parameters
@@ -533,7 +535,7 @@ class BaseHypersphereScorer(Thresholded, BaseHypersphere):
         """Scores of all rows of a valid `X`, (n,)."""
         return self._outputs(X, self._score)
 
-    def score_samples(self, X):
+    def score_samples(self, X: t.Samples) -> t.Floats:
         """Score samples: the lower, the more abnormal.
 
         Parameters
@@ -561,7 +563,9 @@ class BaseHypersphereScorer(Thresholded, BaseHypersphere):
 class BaseHypersphereDetector(OutlierMixin, BaseHypersphereScorer):
     """A detector: scores, a threshold, and +1 or -1."""
 
-    def fit_predict(self, X, y=None, **fit_params):
+    def fit_predict(
+        self, X: t.Samples, y: t.Samples | None = None, **fit_params: Any
+    ) -> NDArray[np.int_]:
         """Learn the encoder, and say which training samples are anomalies.
 
         Parameters
@@ -583,7 +587,7 @@ class BaseHypersphereDetector(OutlierMixin, BaseHypersphereScorer):
         """
         return self.fit(X, y, **fit_params).predict(X)
 
-    def decision_function(self, X):
+    def decision_function(self, X: t.Samples) -> t.Floats:
         """Score samples relative to the threshold: below 0 for anomalies.
 
         Parameters
@@ -599,7 +603,7 @@ class BaseHypersphereDetector(OutlierMixin, BaseHypersphereScorer):
         """
         return self.score_samples(X) - self.offset_
 
-    def predict(self, X):
+    def predict(self, X: t.Samples) -> NDArray[np.int_]:
         """Say which samples are anomalies.
 
         Parameters

@@ -2,9 +2,11 @@
 
 from functools import partial
 from numbers import Real
+from typing import Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils import check_consistent_length
@@ -14,6 +16,7 @@ from torch.nn import functional
 
 from sk_hypersphere._training.samplers import shuffled, with_anomalies
 from sk_hypersphere._training.schedules import centers_schedule
+from sk_hypersphere.base import _types as t
 from sk_hypersphere.base._base import BaseHypersphereScorer, Plan, not_written
 from sk_hypersphere.base._labels import (
     accuracy,
@@ -82,7 +85,7 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
         return shuffled
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y):
+    def fit(self, X: t.Samples, y: t.Samples) -> Self:
         """Learn the encoder and the centers.
 
         Parameters
@@ -182,7 +185,7 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
         check_is_fitted(self)
         return self._outputs(self._validate(X, reset=False), function)
 
-    def predict(self, X):
+    def predict(self, X: t.Samples) -> NDArray[Any]:
         """Say which class samples belong to.
 
         Parameters
@@ -203,7 +206,7 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
             return y
         return replace_where(self.detect(X) < 0, y, self._rejects_as)
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: t.Samples) -> t.Floats:
         r"""Probabilities of the classes, given that a sample belongs to one.
 
         Parameters
@@ -221,7 +224,7 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
         """
         return softmax(self._of_samples(X, self._logits), axis=1)
 
-    def decision_function(self, X):
+    def decision_function(self, X: t.Samples) -> t.Floats:
         r"""Confidence in each class.
 
         Parameters
@@ -265,7 +268,7 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
             return logits[:, 1] - logits[:, 0]
         return logits
 
-    def detect(self, X):
+    def detect(self, X: t.Samples) -> NDArray[np.int_]:
         """Say which samples are anomalies.
 
         Parameters
@@ -281,7 +284,9 @@ class BaseHypersphereClassifier(ClassifierMixin, BaseHypersphereScorer):
         """
         return np.where(self.score_samples(X) < self.offset_, -1, 1)
 
-    def score(self, X, y, sample_weight=None):
+    def score(
+        self, X: t.Samples, y: t.Samples, sample_weight: t.Samples | None = None
+    ) -> float:
         """Accuracy.
 
         Parameters

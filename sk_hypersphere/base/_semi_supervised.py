@@ -2,6 +2,7 @@
 
 from functools import partial
 from numbers import Real
+from typing import Self
 
 import numpy as np
 from sklearn.base import _fit_context
@@ -14,6 +15,7 @@ from sk_hypersphere._training.samplers import (
     with_some_anomalies,
 )
 from sk_hypersphere._training.schedules import few_anomalies_schedule
+from sk_hypersphere.base import _types as t
 from sk_hypersphere.base._base import BaseHypersphereDetector, Plan
 from sk_hypersphere.base._labels import binary_labels
 from sk_hypersphere.base._threshold import WITH_BOUNDARY, placing
@@ -34,7 +36,7 @@ class BaseExampleDetector(BaseHypersphereDetector):
     anomaly_label = None  # unless a constructor names it
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: t.Samples, y: t.Samples | None = None) -> Self:
         """Learn the encoder.
 
         Parameters

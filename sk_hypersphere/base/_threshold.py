@@ -13,11 +13,13 @@ table of false alarms in ``benchmarks`` compares both: it gains three thousandth
 AUROC and more discoveries.
 """
 
+from collections.abc import Callable
 from math import ceil
 from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import assert_all_finite
 from sklearn.utils._param_validation import (
     Interval,
@@ -27,6 +29,7 @@ from sklearn.utils._param_validation import (
 from sklearn.utils.validation import check_is_fitted
 
 from sk_hypersphere._training.rows import evenly_spaced
+from sk_hypersphere.base import _types as t
 from sk_hypersphere.exceptions import CalibrationWarning, warn_caller
 
 # With 200 calibration samples, the share of false alarms has a standard deviation of
@@ -216,14 +219,17 @@ class Thresholded:
         ],
     }
 
-    # Parameters that a constructor does not name have these values.
-    contamination = "auto"
+    score_samples: Callable[[t.Samples], t.Floats]
+
+    # Parameters that a constructor does not name have these values, and "auto" as their
+    # contamination: scikit-learn's checks set what an estimator has under that name.
     false_alarm_rate = 0.05
     calibration_fraction = "auto"
 
     def _threshold_rule(self):
+        contamination = getattr(self, "contamination", "auto")
         return ThresholdRule(
-            self.contamination, self.false_alarm_rate, self.calibration_fraction
+            contamination, self.false_alarm_rate, self.calibration_fraction
         )
 
     def _set_threshold(self, scores, held_out, boundary=None):
@@ -244,7 +250,7 @@ class Thresholded:
         self.calibration_indices_ = held_out
         self.calibration_scores_ = np.sort(scores) if len(held_out) else np.empty(0)
 
-    def p_values(self, X):
+    def p_values(self, X: t.Samples) -> t.Floats:
         r"""Conformal p-values: the probability that a normal sample scores as low.
 
         .. math:: p(x) = \frac{1 + \#\{i : s_i \le s(x)\}}{m + 1}
@@ -302,7 +308,9 @@ class Thresholded:
         return conformal_p_values(self.calibration_scores_, self.score_samples(X))
 
 
-def conformal_p_values(calibration_scores, scores):
+def conformal_p_values(
+    calibration_scores: ArrayLike, scores: ArrayLike
+) -> NDArray[np.float64]:
     r"""The probability that a normal sample scores as low as each of some samples.
 
     .. math:: p = \frac{1 + \#\{i : s_i \le s\}}{m + 1}
@@ -331,7 +339,7 @@ def conformal_p_values(calibration_scores, scores):
 
     References
     ----------
-    .. [1] S. Bates, E. Candès, L. Lei, Y. Romano and M. Sesia. "Testing for Anomalies
+    .. [1] S. Bates, E. Candès, L. Lei, Y. Romano and M. Sesia. "Testing for Outliers
        with Conformal p-values". Annals of Statistics, 2023.
 
     Examples
@@ -339,18 +347,18 @@ def conformal_p_values(calibration_scores, scores):
     >>> conformal_p_values([-1.0, -2.0, -3.0], [-0.5, -2.0, -9.0])
     array([1.  , 0.75, 0.25])
     """
-    calibration_scores = _as_scores(calibration_scores, "calibration_scores")
-    if not len(calibration_scores):
+    known = _as_scores(calibration_scores, "calibration_scores")
+    if not len(known):
         raise ValueError(
             "calibration_scores must hold one score at least, got none. Score normal "
             "samples that the detector was not fitted on."
         )
-    scores = _as_scores(scores, "scores")
-    n_lower = np.searchsorted(np.sort(calibration_scores), scores, side="right")
-    return (1 + n_lower) / (len(calibration_scores) + 1)
+    judged = _as_scores(scores, "scores")
+    n_lower = np.searchsorted(np.sort(known), judged, side="right")
+    return (1 + n_lower) / (len(known) + 1)
 
 
-def _as_scores(values, name):
+def _as_scores(values: ArrayLike, name: str) -> NDArray[np.float64]:
     """Scores as a float64 array, (n,), after a check that they are finite."""
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 1:

@@ -322,14 +322,15 @@ def test_losses_take_stacks_of_batches_but_for_a_few():
     others = {*losses.__all__} - stackable
     assert not others - OF_ONE_BATCH, (
         f"{sorted(others - OF_ONE_BATCH)} must have `stacks = True`, or be in "
-        "OF_ONE_BATCH of tests/losses/test_losses.py. If its code counts axes from the end "
-        "(dim=-1), so that batches (m, n, k) give losses (m,), set `stacks = True` in "
-        "the class. If it can only take one batch at a time, add its name to "
+        "OF_ONE_BATCH of tests/losses/test_losses.py. If its code counts axes from the "
+        "end (dim=-1), so that batches (m, n, k) give losses (m,), set `stacks = True` "
+        "in the class. If it can only take one batch at a time, add its name to "
         "OF_ONE_BATCH; members of an ensemble are then trained one after the other."
     )
     assert not OF_ONE_BATCH - others, (
         f"{sorted(OF_ONE_BATCH - others)} has `stacks = True`, or is no longer in "
-        "losses.__all__: remove its name from OF_ONE_BATCH in tests/losses/test_losses.py."
+        "losses.__all__: remove its name from OF_ONE_BATCH in "
+        "tests/losses/test_losses.py."
     )
 
 

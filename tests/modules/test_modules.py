@@ -105,8 +105,8 @@ def seeded():
 
 
 HOW_TO_LIST = """
-{names} of modules.__all__ must be in a list of tests/modules/test_modules.py. Choose one, and
-import the module at the top of the file:
+{names} of modules.__all__ must be in a list of tests/modules/test_modules.py. Choose
+one, and import the module at the top of the file:
 - BIAS_FREE, for an encoder of images that has `make_autoencoder` and no bias, learned
   scale or bounded activation: add `MyNet: [(1, 28, 28)]` with shapes of samples.
 - IMAGE_ENCODERS, for any other encoder of images: add it with shapes, as in BIAS_FREE.

@@ -487,7 +487,7 @@ def test_novelties_may_be_left_for_the_test(classifier, mixed):
         model,
         X,
         y,
-        cv=NoveltySplit(2, random_state=0),
+        cv=NoveltySplit(2, random_state=3),
         scoring=make_novelty_scorer("oscr"),
     )
     assert (scores > 0.5).all()

@@ -50,7 +50,7 @@ class Renamed:
                 cls.__init__, cls._renamed, cls._formerly_positional
             )
         for former, name in vars(cls).get("_renamed", {}).items():
-            setattr(cls, former, _former_attribute(former, name))
+            setattr(cls, former, former_attribute(former, name))
 
     def set_params(self, **params):
         return super().set_params(**present_names(type(self), self._renamed, params))
@@ -129,7 +129,9 @@ def _taking_former_names(function, names, positional=()):
     return taking_former_names
 
 
-def _former_attribute(former, name):
+def former_attribute(former: str, name: str) -> property:
+    """A property under the former name of an attribute, which warns of it."""
+
     def say(estimator):
         owner = type(estimator).__name__
         _warn(f"{former} of {owner} is now called {name}. Write {name}.")

@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array, check_consistent_length, check_scalar
 
 from sk_hypersphere.base._labels import as_labels, binary_labels, is_label
+from sk_hypersphere.base._parameters import former_attribute
 
 # The type is Any, because matplotlib is imported only inside of `plot`.
 Axes = Any
@@ -73,7 +74,7 @@ class EmbeddingDisplay:
     anomalies_ : matplotlib PathCollection or None
         Anomalies, None if there are none.
 
-    centers_ : matplotlib PathCollection or None
+    center_markers_ : matplotlib PathCollection or None
         The centers drawn, None if there are none.
 
     spheres_ : list of matplotlib Circle
@@ -98,6 +99,8 @@ class EmbeddingDisplay:
     >>> [text.get_text() for text in display.ax_.get_legend().get_texts()]
     ['normal (2)', 'anomaly (1)', 'center and sphere (1)']
     """
+
+    centers_ = former_attribute("centers_", "center_markers_")
 
     def __init__(
         self,
@@ -291,7 +294,7 @@ class EmbeddingDisplay:
         return self.ax_.scatter(*self.embedding[mask].T, label=label, **style)
 
     def _draw_spheres(self, max_spheres):
-        self.centers_, self.spheres_ = None, []
+        self.center_markers_, self.spheres_ = None, []
         if self.centers is None or max_spheres == 0:
             return
         n_centers = len(self.centers)
@@ -308,7 +311,7 @@ class EmbeddingDisplay:
         shown = "" if len(largest) == n_centers else f"{len(largest)} of "
         label = f"{name} ({shown}{n_centers})"
         style = {"s": 40, "marker": "+", "color": "black", "label": label}
-        self.centers_ = self.ax_.scatter(*self.centers[largest].T, **style)
+        self.center_markers_ = self.ax_.scatter(*self.centers[largest].T, **style)
 
     def _add_circle(self, center, radius):
         from matplotlib.patches import Circle

@@ -119,7 +119,8 @@ def test_every_center_gets_its_sphere(n_components):
     display = EmbeddingDisplay.from_estimator(estimator, X)
     assert [circle.radius for circle in display.spheres_] == [1.0, 1.0, 1.0]
     assert_allclose(
-        [circle.center for circle in display.spheres_], display.centers_.get_offsets()
+        [circle.center for circle in display.spheres_],
+        display.center_markers_.get_offsets(),
     )
 
 
@@ -128,13 +129,13 @@ def test_an_estimator_without_radii_gets_no_spheres():
     del estimator.radii_
     display = EmbeddingDisplay.from_estimator(estimator, X, np.ones(60))
     assert display.spheres_ == []
-    assert len(display.centers_.get_offsets()) == 3
+    assert len(display.center_markers_.get_offsets()) == 3
 
 
 def test_an_estimator_without_centers_gets_samples_alone():
     _, X = make_spheres(5)
     display = EmbeddingDisplay.from_estimator(PCA(3).fit(X), X)
-    assert display.centers_ is None
+    assert display.center_markers_ is None
     assert legend_of(display) == ["sample (60)"]
 
 
@@ -142,7 +143,9 @@ def test_only_the_largest_clusters_are_drawn():
     estimator, X = make_spheres(n_centers=50)
     estimator.cluster_sizes_ = np.arange(50)
     display = EmbeddingDisplay.from_estimator(estimator, X, max_spheres=2)
-    assert_array_equal(display.centers_.get_offsets(), estimator.centers_[[49, 48]])
+    assert_array_equal(
+        display.center_markers_.get_offsets(), estimator.centers_[[49, 48]]
+    )
     assert len(display.spheres_) == 2
     assert legend_of(display)[-1] == "center and sphere (2 of 50)"
 
@@ -263,7 +266,7 @@ def test_all_labels_of_a_classifier_without_an_anomaly_label_are_classes(
     display = EmbeddingDisplay.from_estimator(classifier, X, labels)
     assert display.anomalies_ is None
     assert legend_of(display)[0] == "normal (60)"
-    assert len(display.centers_.get_offsets()) == 4
+    assert len(display.center_markers_.get_offsets()) == 4
     marked = EmbeddingDisplay.from_estimator(classifier, X, labels, anomaly_label=2)
     assert_array_equal(marked.is_anomaly, labels == 2)
 
@@ -391,3 +394,9 @@ def test_deep_svdd_is_drawn_with_its_centers_and_spheres():
     n_drawn = min(30, len(detector.centers_))
     assert len(display.spheres_) == n_drawn
     assert display.embedding.shape == (60, 2)
+
+
+def test_the_former_name_of_the_markers_of_centers_warns():
+    display = EmbeddingDisplay.from_estimator(*make_spheres())
+    with pytest.warns(FutureWarning, match="is now called center_markers_"):
+        assert display.centers_ is display.center_markers_

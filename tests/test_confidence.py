@@ -525,7 +525,7 @@ def test_scorers_of_embeddings_pass_the_checks_of_scikit_learn(estimator, check)
     check(estimator)
 
 
-# What else is scored does not matter
+# Scores do not depend on other samples
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md tells the truth about defaults."""
+"""The table of defaults in CONTRIBUTING.md agrees with the signatures."""
 
 import ast
 import inspect

@@ -46,11 +46,11 @@ LIBRARIES_OF_LAWS = {"joblib", "pandas", "polars", "pytest", "skorch"}
 # Floors of mathematics import torch alone; one file knows skorch.
 ONLY_TORCH = {"losses", "modules"}
 KNOWS_SKORCH = "_training/net.py"
-# What a module must not import at its top: it is an extra, or slow to import.
+# Libraries that no module imports at its top: they are extras, or slow to import.
 ONLY_INSIDE_FUNCTIONS = {"matplotlib", "numba", "pynndescent"}
-# What takes longer to import than the whole package, or may not be there, and is needed
-# by few fits.
-DEAR = [
+# Modules that take longer to import than the whole package, or may be missing, and that
+# few fits need.
+SLOW_TO_IMPORT = [
     *ONLY_INSIDE_FUNCTIONS,
     "sklearn.covariance",
     "sklearn.neighbors",
@@ -219,10 +219,10 @@ def test_importing_displays_does_not_import_matplotlib():
     )
 
 
-def test_importing_the_package_brings_in_nothing_dear():
+def test_importing_the_package_brings_in_nothing_slow():
     run_alone(
         "import sys, sk_hypersphere\n"
-        f"assert not [name for name in {DEAR} if name in sys.modules]\n"
+        f"assert not [name for name in {SLOW_TO_IMPORT} if name in sys.modules]\n"
     )
 
 

@@ -62,9 +62,11 @@ def test_every_parameter_is_validated(cls):
 
 @pytest.mark.parametrize("cls", PUBLIC)
 def test_docstring_tells_the_defaults(cls):
-    told = re.findall(r"^    (\w+) : .*default=(.+)$", cls.__doc__, flags=re.MULTILINE)
+    documented = re.findall(
+        r"^    (\w+) : .*default=(.+)$", cls.__doc__, flags=re.MULTILINE
+    )
     parameters = inspect.signature(cls).parameters
-    assert {name: ast.literal_eval(value) for name, value in told} == {
+    assert {name: ast.literal_eval(value) for name, value in documented} == {
         name: parameter.default for name, parameter in parameters.items()
     }
 

@@ -35,7 +35,7 @@ def contract_tests(*estimators, scikit_learn_checks=True, expected_failures=None
     ----------
     *estimators : estimators
         Copies of them are fitted, with ``random_state=0``. Give them few epochs, or the
-        contract takes minutes; classifiers need enough to tell blobs apart.
+        contract takes minutes; classifiers need enough to separate blobs.
 
     scikit_learn_checks : bool, default=True
         False leaves out the checks of scikit-learn. They label classes with any

@@ -31,7 +31,7 @@ class Poison:
     def __eq__(self, other):
         raise AssertionError("a parameter was read after fit")
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]  # as of a list
     __bool__ = __call__ = __len__ = __iter__ = __float__ = __eq__
 
 

@@ -29,7 +29,7 @@ FILES_OF_LAWS = [
     )
 ]
 
-_laws = []
+_laws: list["Law"] = []
 
 
 class Case(NamedTuple):

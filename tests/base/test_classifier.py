@@ -1,4 +1,4 @@
-"""What all classifiers share, as laws over the public ones; see also test_common.py."""
+"""Laws of all public classifiers; see also test_common.py."""
 
 import numpy as np
 import pandas as pd
@@ -93,7 +93,7 @@ def test_there_are_four_classifiers_of_which_three_learn_from_example_anomalies(
     assert len(CLASSIFIERS) == 4 and len(GENERALIZED) == 3
 
 
-# What is predicted.
+# Predictions.
 
 
 @every(CLASSIFIERS)

@@ -1,4 +1,4 @@
-"""What detectors share that may be shown a few anomalies."""
+"""Laws of the detectors that learn from a few anomalies."""
 
 import numpy as np
 import pytest
@@ -57,7 +57,7 @@ def fresh(detector, **params):
     return clone(detector).set_params(**params)
 
 
-# What labels are for.
+# Labels.
 
 
 @EVERY_DETECTOR

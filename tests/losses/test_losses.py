@@ -222,7 +222,7 @@ CROSS_ENTROPY = [
     for epsilon in (0.0, 0.1)
 ]
 
-# Those that tell known anomalies from all other rows, by one output.
+# Losses that separate known anomalies from all other rows, by one output.
 BINARY = [
     *[
         pytest.param(HSCLoss(radial), hsc(radial), id=f"HSCLoss-{radial}")
@@ -569,7 +569,7 @@ def test_distant_rows_do_not_overflow(make, difference):
     assert sq_distances.grad.isfinite().all()
 
 
-# Losses that tell known anomalies from all other rows.
+# Losses that separate known anomalies from all other rows.
 
 
 @EVERY_BINARY_LOSS

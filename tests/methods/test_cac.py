@@ -1,4 +1,4 @@
-"""What is particular to CACClassifier; the contract is in test_classifier.py."""
+"""Tests of CACClassifier alone; the contract is in test_classifier.py."""
 
 import math
 

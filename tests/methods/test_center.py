@@ -1,4 +1,4 @@
-"""What is particular to CenterLossClassifier; see also test_classifier.py."""
+"""Tests of CenterLossClassifier alone; see also test_classifier.py."""
 
 import numpy as np
 import torch

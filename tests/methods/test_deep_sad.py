@@ -1,4 +1,4 @@
-"""What is particular to DeepSAD; the contract is in test_semi_supervised.py."""
+"""Tests of DeepSAD alone; the contract is in test_semi_supervised.py."""
 
 import numpy as np
 import pytest
@@ -181,7 +181,7 @@ def test_known_normal_rows_are_drawn_closer(data):
     X, y = data
 
     def share(labels):
-        """What the first kind of rows has of all squared distances."""
+        """Share of the first kind of rows in all squared distances."""
         fitted = DeepSAD(eta=20.0, **LEARNS).fit(X, labels)
         sq_distances = naive_sq_distances(fitted, X[:100])[:, 0]
         return sq_distances[:50].sum() / sq_distances.sum()

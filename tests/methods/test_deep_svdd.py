@@ -1,4 +1,4 @@
-"""What is particular to DeepSVDD; the contract is in test_common.py."""
+"""Tests of DeepSVDD alone; the contract is in test_common.py."""
 
 import pickle
 import warnings

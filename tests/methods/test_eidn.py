@@ -1,4 +1,4 @@
-"""What is particular to EIDNEmbedder; the contract is in test_common.py."""
+"""Tests of EIDNEmbedder alone; the contract is in test_common.py."""
 
 import pickle
 

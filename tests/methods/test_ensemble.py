@@ -45,7 +45,7 @@ SIDE_BY_SIDE = {
         DeepSVDD(**{**SHORT, "max_epochs": 4}),
         None,
     ),
-    "DeepSVDD, clusters told": (DeepSVDD(multi_radius=True, **SHORT), None),
+    "DeepSVDD, clusters given": (DeepSVDD(multi_radius=True, **SHORT), None),
     "DeepSVDD, linear": (DeepSVDD(encoder_params={"hidden_units": ()}, **SHORT), None),
     "DeepSVDD, without bias": (DeepSVDD(encoder_params={"bias": False}, **SHORT), None),
     "DeepSVDD, own encoder": (
@@ -117,7 +117,7 @@ def labels():
 
 
 def params_of(estimator):
-    """What else `fit` is given: clusters, where there have to be as many."""
+    """Further arguments of `fit`: clusters, where there have to be as many."""
     takes_clusters = getattr(estimator, "multi_radius", False) or hasattr(
         estimator, "min_cluster_size"
     )

@@ -54,7 +54,7 @@ def assert_same_responses(ours, theirs, X):
             )
 
 
-# What it is fitted on
+# Samples that the detector is fitted to
 
 
 @EVERY_DETECTOR
@@ -153,7 +153,7 @@ def test_images_go_to_a_detector_of_images():
     assert_same_responses(FitOnNormal(detector).fit(images, y), by_hand, images)
 
 
-# What is refused, or warned of
+# Refusals and warnings
 
 
 def test_labels_that_do_not_fit_are_not_used_and_warned_of(data):
@@ -222,7 +222,7 @@ def test_fitted_attributes_are_there_after_fit_only(name):
     assert not hasattr(FitOnNormal(FOREST), name)
 
 
-# What it offers
+# Methods that it has
 
 
 @EVERY_DETECTOR
@@ -373,8 +373,8 @@ def test_fit_predict_hands_weights_on_too():
     weights = np.linspace(1, 2, 20)
     model = FitOnNormal(OneClassSVM())
     fitted = clone(model).fit(X, y, sample_weight=weights)
-    told = model.fit_predict(X, y, sample_weight=weights)
-    np.testing.assert_array_equal(told, fitted.predict(X))
+    predicted = model.fit_predict(X, y, sample_weight=weights)
+    np.testing.assert_array_equal(predicted, fitted.predict(X))
 
 
 def test_what_kind_of_estimator_it_is_changes_with_the_next_fit():

@@ -1,4 +1,4 @@
-"""What is particular to HSC; the contract is in test_semi_supervised.py."""
+"""Tests of HSC alone; the contract is in test_semi_supervised.py."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def naive_evidence(detector, X, radial):
 
 
 def naive_logits(detector, X):
-    """What the linear head says of embeddings, in float64."""
+    """Logits of the linear head for embeddings, in float64."""
     head = detector.net_.module_.head
     weight, bias = (p.detach().double().numpy() for p in (head.weight, head.bias))
     return detector.transform(X).astype(np.float64) @ weight[0] + bias[0]

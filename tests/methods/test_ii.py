@@ -1,4 +1,4 @@
-"""What is particular to IILossClassifier; the contract is in test_classifier.py."""
+"""Tests of IILossClassifier alone; the contract is in test_classifier.py."""
 
 import numpy as np
 import pytest

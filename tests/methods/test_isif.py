@@ -1,4 +1,4 @@
-"""What is particular to ISIFEmbedder; the contract is in test_common.py."""
+"""Tests of ISIFEmbedder alone; the contract is in test_common.py."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What is particular to MCHADClassifier; the contract is in test_classifier.py."""
+"""Tests of MCHADClassifier alone; the contract is in test_classifier.py."""
 
 import inspect
 

@@ -1,4 +1,4 @@
-"""What is particular to SubclusterDetector; the contract is in test_common.py."""
+"""Tests of SubclusterDetector alone; the contract is in test_common.py."""
 
 import pickle
 import tracemalloc
@@ -582,12 +582,12 @@ def test_without_samples_held_out_the_training_samples_place_the_offset(X, label
 
 @pytest.mark.parametrize("contamination", ["auto", 0.1])
 def test_the_accuracy_is_that_of_samples_held_out_or_of_all(X, labels, contamination):
-    given = np.where(np.arange(90) % 4 == 0, 0, labels)  # some cannot be told
+    given = np.where(np.arange(90) % 4 == 0, 0, labels)  # some cannot be recognized
     fitted = make(contamination=contamination).fit(X, cluster_labels=given)
-    told = logits_of(fitted, X).argmax(axis=1) == given
+    is_correct = logits_of(fitted, X).argmax(axis=1) == given
     held_out = fitted.calibration_indices_
     chosen = held_out if contamination == "auto" else slice(None)
-    assert fitted.diagnostics_["accuracy"] == told[chosen].mean() < 1
+    assert fitted.diagnostics_["accuracy"] == is_correct[chosen].mean() < 1
 
 
 def test_warm_start_goes_on_with_the_head_where_sub_clusters_are_the_same(X, labels):
@@ -735,7 +735,7 @@ def test_a_sub_cluster_that_is_held_out_as_a_whole_joins_the_nearest(X, labels):
     np.testing.assert_array_equal(fitted.labels_, labels)
 
 
-# What embedders and clusterers return
+# Results of embedders and clusterers
 
 
 class GivesLabels(ClusterMixin, BaseEstimator):

@@ -1,1 +1,1 @@
-"""What the estimators are worth: ``python -m benchmarks [TABLE ...]``."""
+"""Measures the estimators beside their rivals: ``python -m benchmarks [TABLE ...]``."""

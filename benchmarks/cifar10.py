@@ -8,8 +8,6 @@ from skorch.callbacks import Callback
 from skorch.history import History
 from torch import nn
 
-from sk_hypersphere._checks import resolve_device
-
 
 class NormalizeColors(nn.Module):
     """CIFAR-10's channels to mean 0 and variance 1."""
@@ -118,6 +116,7 @@ def seconds_trained(model):
     return sum(epoch["dur"] for epoch in model.net_.history)
 
 
-def device_name(device):
-    device = resolve_device(device)
+def device_name(model):
+    """The device that a model was trained on."""
+    device = torch.device(model.net_.device)
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"

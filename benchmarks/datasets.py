@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import fetch_openml, load_digits
 from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
 
 DATA_VARIABLE = "SK_HYPERSPHERE_DATA"
 
@@ -226,6 +227,14 @@ def table_task(name, seed, labelled_share=None, max_rows=6000):
     return FewLabelsTask(X[train], is_labelled, X[test], ~is_anomaly[test])
 
 
+def standardize(task):
+    """Every feature to mean 0 and variance 1 on the training rows not labelled."""
+    scaler = StandardScaler().fit(task.x_train[~task.is_labelled])
+    return task._replace(
+        x_train=scaler.transform(task.x_train), x_test=scaler.transform(task.x_test)
+    )
+
+
 def uniform_noise(shape, seed=0):
     """Pixels drawn evenly from 0 to 255."""
     random_state = np.random.default_rng(seed)
@@ -291,6 +300,11 @@ def few_anomalies_task(
         split.x_test[tested],
         np.isin(split.y_test[tested], normal_classes),
     )
+
+
+def evenly_spaced(n, n_chosen):
+    """At most so many indices, spread evenly over 0..n-1."""
+    return np.linspace(0, n - 1, min(n, n_chosen)).astype(int)
 
 
 def small_digits_task(normal_classes, seed):

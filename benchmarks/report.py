@@ -1,42 +1,76 @@
-"""Results as Markdown, and their place in both README.md."""
+"""Results as Markdown: tables, pages, and the marked blocks in them."""
 
 import re
 from pathlib import Path
 from statistics import mean, stdev
 
-README = Path(__file__).with_name("README.md")
-FRONT_PAGE = Path(__file__).parent.parent / "README.md"
+from benchmarks.results import COMMITTED, Results
+
+ROOT = Path(__file__).parent
+INDEX, FRONT_PAGE, PAGES = ROOT / "README.md", ROOT.parent / "README.md", ROOT / "pages"
 
 BLOCK = re.compile(
     r"(?P<start><!-- table: (?P<name>\S+) -->\n).*?(?P<end><!-- end -->)", re.DOTALL
 )
 
 
-def render_table(table, rows):
-    """The results of a table, or the command that makes them."""
+def render_table(table, rows, render="render"):
+    """The results of a table, by one of its functions, or the command to make them."""
     if not rows:
         return f"Not measured yet: `python -m benchmarks {table.NAME}`"
-    return table.render(rows)
+    return getattr(table, render)(rows)
 
 
-def render_all(tables, rows_of):
-    """What stands in each marked block, by its name.
+def render_all(groups):
+    """The texts in all marked blocks, by the names of the blocks.
 
     Parameters
     ----------
-    tables : iterable of modules
-        The tables; one with ``render_summary(rows)`` has a block NAME-summary too.
-
-    rows_of : callable
-        Rows of a table, given its name.
+    groups : dict of str to tuple of modules
+        Tables by their groups. A group has a block index-GROUP, a table a block NAME,
+        and a table with ``render_summary(rows)`` a block NAME-summary too.
     """
     rendered = {}
-    for table in tables:
-        rows = rows_of(table.NAME)
-        rendered[table.NAME] = render_table(table, rows)
-        if hasattr(table, "render_summary"):
-            rendered[f"{table.NAME}-summary"] = table.render_summary(rows)
+    for group, tables in groups.items():
+        rendered[f"index-{group}"] = "\n".join(map(render_link, tables))
+        for table in tables:
+            rows = Results(COMMITTED / f"{table.NAME}.csv").rows
+            rendered[table.NAME] = render_table(table, rows)
+            if hasattr(table, "render_summary"):
+                summary = render_table(table, rows, "render_summary")
+                rendered[f"{table.NAME}-summary"] = summary
     return rendered
+
+
+def render_link(table):
+    """A line of the index."""
+    link = f"[{table.NAME}](pages/{table.NAME}.md)"
+    return f"- {link}, `python -m benchmarks {table.NAME}`: {table.DESCRIPTION}"
+
+
+def render_pages(groups):
+    """Text of the front page, the index and every page, by the path of its file."""
+    rendered = render_all(groups)
+    return {
+        page: rewrite_blocks(page.read_text(encoding="utf-8"), rendered)
+        for page in (FRONT_PAGE, INDEX, *sorted(PAGES.iterdir()))
+    }
+
+
+def write_report(table, results):
+    """Write a table beside its results, with the picture if there is one."""
+    parts = [f"# {table.NAME}", table.DESCRIPTION, render_table(table, results.rows)]
+    if results.picture.exists():
+        parts.insert(2, f"![{table.NAME}]({results.picture.name})")
+    text = "\n\n".join(parts)
+    results.path.with_suffix(".md").write_text(f"{text}\n", encoding="utf-8")
+
+
+def new_figure(*inches):
+    """An empty figure of a width and a height."""
+    from matplotlib.figure import Figure  # few tables draw
+
+    return Figure(inches, layout="constrained")
 
 
 def rewrite_blocks(text, rendered):
@@ -46,7 +80,7 @@ def rewrite_blocks(text, rendered):
         name = block["name"]
         if name not in rendered:
             raise ValueError(
-                f"README.md has a block for a table {name!r} that does not exist; "
+                f"A page has a block for a table {name!r} that does not exist; "
                 f"there are {', '.join(rendered)}. Rename or remove the block."
             )
         return f"{block['start']}{rendered[name]}\n{block['end']}"

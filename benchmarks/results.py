@@ -6,7 +6,7 @@ from pathlib import Path
 
 import sk_hypersphere
 
-FOLDER = Path(__file__).with_name("results")
+COMMITTED = Path(__file__).with_name("results")
 
 
 class Results:
@@ -34,10 +34,10 @@ class Results:
             with path.open(newline="", encoding="utf-8") as file:
                 self.rows = list(csv.DictReader(file))
 
-    @classmethod
-    def of_table(cls, name):
-        """The committed results of a table."""
-        return cls(FOLDER / f"{name}.csv")
+    @property
+    def picture(self):
+        """The file of the table's picture, if it draws one."""
+        return self.path.with_suffix(".png")
 
     def done(self, **key):
         """Whether there is a row with these values."""
@@ -56,7 +56,7 @@ class Results:
                 f"{', '.join(self.rows[0])}, got {', '.join(row)}. Delete the file to "
                 "start anew."
             )
-        self.path.parent.mkdir(exist_ok=True)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", newline="", encoding="utf-8") as file:
             columns = self.rows[0] if self.rows else row
             writer = csv.DictWriter(file, columns, lineterminator="\n")
@@ -66,6 +66,11 @@ class Results:
             file.flush()
             os.fsync(file.fileno())
         self.rows.append(row)
+
+    def save_picture(self, figure):
+        """Save a figure of matplotlib as the table's picture."""
+        self.picture.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(self.picture, dpi=120)
 
     def clear(self):
         """Forget all rows, on disk too."""

@@ -23,7 +23,7 @@ def scoring(X, encoder, encoder_params):
     detector = SubclusterDetector(
         encoder=encoder,
         encoder_params=encoder_params,
-        scorer="odin",
+        score_rule="odin",
         max_epochs=0,
         device=CPU,
         random_state=SEED,

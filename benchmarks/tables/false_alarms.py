@@ -21,6 +21,7 @@ from benchmarks.datasets import (
     one_class_task,
     small_digits_open_set,
     small_digits_task,
+    standardize,
     table_task,
 )
 from benchmarks.methods import (
@@ -44,7 +45,6 @@ from benchmarks.report import (
     select,
     unique,
 )
-from benchmarks.tables.tabular import standardize
 from sk_hypersphere import (
     HSC,
     CACClassifier,
@@ -559,8 +559,6 @@ def render(rows):
 
 def render_summary(rows):
     """A sentence: what a promise of 5 % was worth on tables, for the front page."""
-    if not rows:
-        return f"Not measured yet: `python -m benchmarks {NAME}`"
     chosen = select(rows, data=NORMAL_ROWS)
     parts = []
     for method in IN_SUMMARY:

@@ -25,8 +25,14 @@ from benchmarks.methods import (
     pca_and_neighbors,
     seconds_of,
 )
-from benchmarks.report import column, markdown_table, mean_and_spread, select, unique
-from benchmarks.results import FOLDER
+from benchmarks.report import (
+    column,
+    markdown_table,
+    mean_and_spread,
+    new_figure,
+    select,
+    unique,
+)
 from sk_hypersphere import (
     FINCH,
     HSC,
@@ -52,7 +58,6 @@ KNOWN_DIGITS = (0, 1, 2, 3, 4, 5)
 EXAMPLE_DIGITS = (6, 7)  # anomalies to train on; 8 and 9 are new in the test
 N_LABELLED = 8  # anomalies of all kinds that are shown, in the task with few labels
 N_SEEDS = 3
-PICTURE = FOLDER / f"{NAME}.png"
 N_SHOWN = 12  # images in each strip of the picture
 N_SPHERES = 4  # more would hide the samples
 SHOWN = "DeepSVDD(multi_radius=True), images"
@@ -72,7 +77,7 @@ def run(results, options):
             if options.only in method:
                 measure_detector(results, method, detector, task, seed)
             if method == SHOWN and seed == 0 and options.only in method:
-                draw(detector, task)
+                results.save_picture(draw(detector, task))
         few = small_digits_few_labels(NORMAL_DIGITS, N_LABELLED, seed)
         for method, detector in make_semi_supervised(seed, options.device).items():
             if options.only in method:
@@ -99,7 +104,7 @@ def render(rows):
             _render_measure(select(rows, measure=FEW_LABELS), "AUROC", 100, 1),
             f"Classify and detect, in percent over {n_seeds} random halves: 0 to 5 are "
             "known, 8 and 9 are new in the test, 6 and 7 are example anomalies for "
-            "`outlier_label=-1`:",
+            "`anomaly_label=-1`:",
             _render_classifiers(rows),
             "All 1,797 images, clustered without labels and compared with the digits:",
             _render_measure(select(rows, measure=CLUSTERING), CLUSTERING, 1, 2),
@@ -171,8 +176,8 @@ def make_classifiers(seed, device):
     params = {"device": device, "random_state": seed}
     classifiers = {
         "MCHADClassifier()": MCHADClassifier(**params),
-        "MCHADClassifier(outlier_label=-1)": MCHADClassifier(
-            outlier_label=OUTLIER, **params
+        "MCHADClassifier(anomaly_label=-1)": MCHADClassifier(
+            anomaly_label=OUTLIER, **params
         ),
         "CACClassifier()": CACClassifier(**params),
         "CenterLossClassifier()": CenterLossClassifier(**params),
@@ -205,9 +210,9 @@ def measure_classifier(results, method, classifier, task, seed):
     y_pred = classifier.predict(task.x_test)
     scores = classifier.score_samples(task.x_test)
     values = (
-        known_accuracy(y_true, y_pred, outlier_label=OUTLIER),
+        known_accuracy(y_true, y_pred, anomaly_label=OUTLIER),
         roc_auc_score(task.is_known, scores),
-        oscr(y_true, y_pred, scores, outlier_label=OUTLIER),
+        oscr(y_true, y_pred, scores, anomaly_label=OUTLIER),
     )
     for measure, value in zip(CLASSIFICATION, values, strict=True):
         results.add(
@@ -223,7 +228,7 @@ def measure_classifier(results, method, classifier, task, seed):
 
 def training_samples(classifier, task):
     """Known samples, and example anomalies for a model that takes them."""
-    if getattr(_last_step(classifier), "outlier_label", None) is None:
+    if getattr(_last_step(classifier), "anomaly_label", None) is None:
         return task.x_train, task.y_train
     X = np.concatenate([task.x_train, task.examples])
     y = np.concatenate([task.y_train, np.full(len(task.examples), OUTLIER)])
@@ -308,14 +313,8 @@ def _as_code(method):
 
 def draw(detector, task):
     """Embedding of the test images, and the images at both ends of the scores."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplot_mosaic(
-        "AAB\nAAC", figsize=(12, 6), layout="constrained"
-    )
+    figure = new_figure(12, 6)
+    axes = figure.subplot_mosaic("AAB\nAAC")
     y = np.where(task.is_normal, 1, -1)
     EmbeddingDisplay.from_estimator(
         detector, task.x_test, y, ax=axes["A"], max_spheres=N_SPHERES
@@ -332,9 +331,7 @@ def draw(detector, task):
         ax.imshow(mosaic(shown), cmap="gray_r")
         ax.set_title(title)
         ax.set_axis_off()
-    PICTURE.parent.mkdir(exist_ok=True)
-    figure.savefig(PICTURE, dpi=100)
-    pyplot.close(figure)
+    return figure
 
 
 def mosaic(images, n_columns=4):

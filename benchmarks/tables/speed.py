@@ -43,10 +43,10 @@ RACES = {
     # Ours is so close to the bare loop that fewer rounds do not tell them apart.
     "scoring 200,000 x 32": Race(deep_svdd.score_rows, n_rounds=45),
     "scoring 200,000 x 32, default network": Race(
-        partial(deep_svdd.score_by_default, 200_000, 32)
+        partial(deep_svdd.score_by_default, 512, 200_000, 32)
     ),
     "scoring 10,000 x 28 x 28, default network": Race(
-        partial(deep_svdd.score_by_default, 10_000, 1, 28, 28)
+        partial(deep_svdd.score_by_default, 320, 10_000, 1, 28, 28)
     ),
     "ODIN, 100,000 x 32, beside a forward pass": Race(odin.on_rows),
     "ODIN, 10,000 x 28 x 28, beside a forward pass": Race(odin.on_images),

@@ -7,15 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 from sklearn.ensemble import IsolationForest
-from sklearn.preprocessing import StandardScaler
 from sklearn.svm import OneClassSVM
 
-from benchmarks.datasets import adbench_names, table_task
+from benchmarks.datasets import adbench_names, standardize, table_task
 from benchmarks.methods import (
     PEER_EPOCHS,
     MeanOfSeeds,
     NearestAndDeep,
-    NeighborDistance,
     ScoreOfRival,
     auroc,
     can_run,
@@ -33,6 +31,7 @@ from benchmarks.report import (
     unique,
 )
 from sk_hypersphere import HSC, DeepSAD, DeepSVDD
+from sk_hypersphere.confidence import NeighborDistance
 
 NAME = "tabular"
 DESCRIPTION = "20 ADBench tables: normal rows only, and a few labelled anomalies."
@@ -124,7 +123,7 @@ DEEPOD_SAD = "DeepOD DeepSAD"
 
 ALL_SEEN = {
     SVDD: ours(DeepSVDD),
-    NEIGHBORS: Method(lambda device, seed: NeighborDistance(5)),
+    NEIGHBORS: Method(lambda device, seed: NeighborDistance(5, max_candidates=None)),
     FOREST: Method(lambda device, seed: IsolationForest(random_state=seed)),
     ONE_CLASS_SVM: Method(lambda device, seed: OneClassSVM()),
 }
@@ -139,7 +138,7 @@ WITHOUT_LABELS = {
     MANY: ours(DeepSVDD, multi_radius=True),
     MANY_MEAN: mean_of_seeds(multi_radius=True),
     NEIGHBORS: ALL_SEEN[NEIGHBORS],
-    NEAREST: Method(lambda device, seed: NeighborDistance(1)),
+    NEAREST: Method(lambda device, seed: NeighborDistance(1, max_candidates=None)),
     NEAREST_AND_DEEP: Method(
         lambda device, seed: NearestAndDeep(device, random_state=seed), epochs="default"
     ),
@@ -191,14 +190,6 @@ def run(results, options):
                 for name, method in missing.items():
                     key = _key(labelled, table, name, method, seed)
                     _measure(results, key, task, method, options.device)
-
-
-def standardize(task):
-    """Every feature to mean 0 and variance 1 on the training rows not labelled."""
-    scaler = StandardScaler().fit(task.x_train[~task.is_labelled])
-    return task._replace(
-        x_train=scaler.transform(task.x_train), x_test=scaler.transform(task.x_test)
-    )
 
 
 def training_rows(task, labels):
@@ -266,8 +257,6 @@ def render(rows):
 
 def render_summary(rows):
     """The methods that matter most: means over the tables."""
-    if not rows:
-        return f"Not measured yet: `python -m benchmarks {NAME}`"
     lines = [
         [method, *[mean_cell(rows, labelled, method) for labelled in SHARES]]
         for method in IN_SUMMARY

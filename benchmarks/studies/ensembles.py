@@ -12,11 +12,11 @@ from benchmarks.datasets import (
     adbench_names,
     small_digits_few_labels,
     small_digits_task,
+    standardize,
     table_task,
 )
 from benchmarks.methods import OUTLIER, as_rows, auroc, seconds_of
 from benchmarks.report import column, markdown_table, mean_and_spread, select, unique
-from benchmarks.tables.tabular import standardize
 from sk_hypersphere import HSC, DeepSVDD, HypersphereEnsemble
 
 NAME = "ensembles"

@@ -12,8 +12,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from benchmarks.report import column, markdown_table, select, unique
-from benchmarks.results import FOLDER
+from benchmarks.report import column, markdown_table, new_figure, select, unique
 from sk_hypersphere.losses import (
     CACLoss,
     CenterLoss,
@@ -28,7 +27,6 @@ from sk_hypersphere.losses import (
 NAME = "loss-curves"
 DESCRIPTION = "The losses as functions of a distance."
 
-PICTURE = FOLDER / f"{NAME}.png"
 STEP = 0.5  # between rows; the picture has finer ones
 TABULATED = (0, 1, 2, 3, 4)
 OTHER_CENTER = 4.0
@@ -86,7 +84,7 @@ def run(results, options):
         for curve in panel.curves:
             if options.only in curve.loss:
                 add_rows(results, panel, curve)
-    draw(panels)
+    results.save_picture(draw(panels))
 
 
 def add_rows(results, panel, curve):
@@ -385,18 +383,11 @@ def pushed_away():
 
 def draw(panels):
     """All panels on one sheet."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(3, 2, figsize=(11, 12), layout="constrained")
+    figure = new_figure(11, 12)
     figure.get_layout_engine().set(w_pad=0.15, h_pad=0.15)
-    for ax, panel in zip(axes.flat, panels, strict=True):
+    for ax, panel in zip(figure.subplots(3, 2).flat, panels, strict=True):
         draw_panel(ax, panel)
-    PICTURE.parent.mkdir(exist_ok=True)
-    figure.savefig(PICTURE, dpi=120)
-    pyplot.close(figure)
+    return figure
 
 
 def draw_panel(ax, panel):

@@ -145,7 +145,7 @@ def run(results, options):
             seconds = seconds_trained(detector)
             results.add(
                 **key,
-                device=device_name(options.device),
+                device=device_name(detector),
                 **values,
                 seconds=f"{seconds:.1f}",
             )
@@ -170,7 +170,7 @@ def images_of(task, cifar10, size):
 def make_detector(size, path, device, seed):
     """A detector with the published training setup; it goes on from a checkpoint."""
     return SubclusterDetector(
-        scorer="msp",
+        score_rule="msp",
         min_cluster_size=1,
         label_smoothing=0,
         contamination=0.1,

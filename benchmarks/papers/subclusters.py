@@ -24,10 +24,10 @@ from benchmarks.report import (
     markdown_table,
     mean_and_spread,
     mean_of_complete_seeds,
+    new_figure,
     select,
     unique,
 )
-from benchmarks.results import FOLDER
 from sk_hypersphere import ISIFEmbedder, SubclusterDetector
 from sk_hypersphere.confidence import (
     MahalanobisDistance,
@@ -42,10 +42,8 @@ from sk_hypersphere.modules import AugmentImages
 NAME = "subclusters"
 DESCRIPTION = "MNIST, several digits normal: sub-clusters known, found, or not used."
 
-PICTURE = FOLDER / f"{NAME}.png"
-PICTURE_SIZE = (7.5, 5)  # inches
 
-SCORERS = ("msp", "odin", "energy", "mahalanobis", "knn")
+SCORES = ("msp", "odin", "energy", "mahalanobis", "knn")
 EPSILON = 0.0014 * 255  # of ODIN, on pixels from 0 to 255
 
 # A digit in a mirror is another one, or none.
@@ -150,7 +148,7 @@ class Trial:
         return *map(detector.transform, (task.x_train, task.x_test)), seconds
 
     def fit(self, detector, **params):
-        """Scores of test images by each scorer, from one fit, and its seconds."""
+        """Scores of test images by each score, from one fit, and its seconds."""
         X, x_test = self.task.x_train, self.task.x_test
         seconds = seconds_of(detector.fit, X, **params)
         check_finished(detector, detector.net_.max_epochs)
@@ -208,7 +206,7 @@ def rotations(trial):
     turned = np.concatenate([np.rot90(X, turns, axes=(2, 3)) for turns in range(4)])
     labels = np.repeat(range(4), len(X))
     detector = SubclusterDetector(
-        **{"max_epochs": ROTNET_EPOCHS, **trial.detector_params}, scorer="msp"
+        **{"max_epochs": ROTNET_EPOCHS, **trial.detector_params}, score_rule="msp"
     )
     seconds = seconds_of(detector.fit, turned, cluster_labels=labels)
     check_finished(detector, detector.net_.max_epochs)
@@ -271,8 +269,8 @@ def run(results, options):
         for name, max_candidates in N_CANDIDATES.items():
             fit = Fit("candidates", case.name, name, seed=0)
             record(results, options, fit, trial, partial(some_of, max_candidates))
-    if not options.smoke:
-        draw(results.rows)
+    if select(results.rows, test="2"):
+        results.save_picture(draw(results.rows))
 
 
 def task_of(split, case, size):
@@ -296,7 +294,7 @@ def record(results, options, fit, trial, measure):
     figures = {name: auroc(trial.task, scores[name]) for name in scores}
     results.add(
         **key,
-        **{s: f"{figures[s]:.2f}" if s in figures else "" for s in SCORERS},
+        **{s: f"{figures[s]:.2f}" if s in figures else "" for s in SCORES},
         seconds=f"{seconds:.1f}",
     )
     listing = "  ".join(f"{name} {value:.2f}" for name, value in figures.items())
@@ -358,41 +356,41 @@ def render(rows):
 
 
 def table(rows, cases, published, title):
-    """Methods and scorers down, tasks across, their mean at the end."""
+    """Methods and scores down, tasks across, their mean at the end."""
     lines = [
         [f"published, {name}", *map(str, values), f"{mean(values):.1f}"]
         for name, values in published.items()
     ]
-    for method, scorer in shown(rows):
-        chosen = [row for row in select(rows, method=method) if row[scorer]]
+    for method, score in shown(rows):
+        chosen = [row for row in select(rows, method=method) if row[score]]
         cells = [
-            mean_and_spread(column(select(chosen, case=str(case)), scorer))
+            mean_and_spread(column(select(chosen, case=str(case)), score))
             for case in cases
         ]
-        total = mean_of_complete_seeds(chosen, scorer, len(cases))
-        lines.append([f"{method}, {scorer}", *cells, total])
+        total = mean_of_complete_seeds(chosen, score, len(cases))
+        lines.append([f"{method}, {score}", *cells, total])
     return markdown_table([title, *map(str, cases), "mean"], lines)
 
 
 def shown(rows):
-    """Methods with each scorer that they have."""
+    """Methods with each score that they have."""
     for method in unique(column(rows, "method")):
-        for scorer in SCORERS:
-            if any(row[scorer] for row in select(rows, method=method)):
-                yield method, scorer
+        for score in SCORES:
+            if any(row[score] for row in select(rows, method=method)):
+                yield method, score
 
 
 def splits_table(rows):
-    """Data and scorers down, numbers of sub-clusters across."""
+    """Data and scores down, numbers of sub-clusters across."""
     lines = [
         [
-            f"{data}, {scorer}",
+            f"{data}, {score}",
             *[
-                mean_and_spread(column(select(rows, case=data, method=str(n)), scorer))
+                mean_and_spread(column(select(rows, case=data, method=str(n)), score))
                 for n in N_CLUSTERS
             ],
         ]
-        for data, scorer in product(unique(column(rows, "case")), SCORERS)
+        for data, score in product(unique(column(rows, "case")), SCORES)
     ]
     return markdown_table(["sub-clusters", *map(str, N_CLUSTERS)], lines)
 
@@ -400,26 +398,20 @@ def splits_table(rows):
 def draw(rows):
     """AUROC against the number of normal digits, with the published curves."""
     rows = select(rows, test="2")
-    if not rows:
-        return
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, ax = pyplot.subplots(figsize=PICTURE_SIZE, layout="constrained")
-    for (method, scorer), color in CURVES.items():
+    figure = new_figure(7.5, 5)
+    ax = figure.subplots()
+    for (method, score), color in CURVES.items():
         by_k = {
             k: [
                 float(v)
-                for v in column(select(rows, method=method, case=f"{k}"), scorer)
+                for v in column(select(rows, method=method, case=f"{k}"), score)
             ]
             for k in KS
         }
         by_k = {k: values for k, values in by_k.items() if values}
         means = np.array([mean(values) for values in by_k.values()])
         spread = [stdev(v) if len(v) > 1 else 0.0 for v in by_k.values()]
-        label = f"{method}, {scorer}"
+        label = f"{method}, {score}"
         ax.plot([*by_k], means, "o-", color=color, label=label, clip_on=False)
         ax.fill_between(
             [*by_k], means - spread, means + spread, color=color, alpha=0.15
@@ -432,6 +424,4 @@ def draw(rows):
     ax.set_title("More kinds of normal digits", loc="left", weight="bold", pad=12)
     figure.legend(frameon=False, loc="outside lower center", ncols=2)
     ax.spines[["top", "right"]].set_visible(False)
-    PICTURE.parent.mkdir(exist_ok=True)
-    figure.savefig(PICTURE, dpi=120)
-    pyplot.close(figure)
+    return figure

@@ -17,8 +17,7 @@ import numpy as np
 from benchmarks.memory import in_own_process, peak_mib, reset_peak
 from benchmarks.methods import one_thread
 from benchmarks.races.common import TrainingTime, seconds_trained
-from benchmarks.report import column, markdown_table, select, unique
-from benchmarks.results import FOLDER
+from benchmarks.report import column, markdown_table, new_figure, select, unique
 from sk_hypersphere import (
     HSC,
     CACClassifier,
@@ -34,7 +33,6 @@ from sk_hypersphere import (
 
 NAME = "growth"
 DESCRIPTION = "Time against the number of rows and of centers, and memory."
-PICTURE = FOLDER / "growth.png"
 
 N_FEATURES = 32
 N_ROWS = (1_000, 10_000, 100_000, 1_000_000)
@@ -75,7 +73,7 @@ class Case(NamedTuple):
 
 
 many_spheres = partial(DeepSVDD, multi_radius=True)
-subclusters = partial(SubclusterDetector, scorer="msp")
+subclusters = partial(SubclusterDetector, score_rule="msp")
 
 ROWS = {
     "`DeepSVDD()`": Case(DeepSVDD),
@@ -84,7 +82,9 @@ ROWS = {
     "`EIDNEmbedder()`": Case(EIDNEmbedder, "y", few_anomalies),
     "`MCHADClassifier()`": Case(MCHADClassifier, "y", classes),
     "`SubclusterDetector()`": Case(SubclusterDetector, "cluster_labels", classes),
-    '`SubclusterDetector(scorer="msp")`': Case(subclusters, "cluster_labels", classes),
+    '`SubclusterDetector(score_rule="msp")`': Case(
+        subclusters, "cluster_labels", classes
+    ),
     # The others train by the same loop: they are shown enough rows to see that.
     "`CACClassifier()`": Case(CACClassifier, "y", classes, 100_000),
     "`CenterLossClassifier()`": Case(CenterLossClassifier, "y", classes, 100_000),
@@ -125,7 +125,7 @@ def run(
                     **key, **in_own_process(_measure_alone, name, rows_with_centers, k)
                 )
     if results.rows:
-        draw(results.rows)
+        results.save_picture(draw(results.rows))
 
 
 def measure(case, n_rows, n_centers):
@@ -236,22 +236,14 @@ def _by_size(rows, against, name):
 
 def draw(rows):
     """Seconds against the number of rows and of centers, on logarithmic axes."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(
-        2, 2, figsize=(11, 9), sharey="col", sharex="row", layout="constrained"
-    )
+    figure = new_figure(11, 9)
+    axes = figure.subplots(2, 2, sharey="col", sharex="row")
     for row, against in zip(axes, ("rows", "centers"), strict=True):
         for ax, name in zip(row, ("fit_seconds", "score_seconds"), strict=True):
             draw_panel(ax, select(rows, against=against), against, name)
         row[0].set_ylabel("CPU seconds of one thread")
         row[1].legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-    PICTURE.parent.mkdir(exist_ok=True)
-    figure.savefig(PICTURE, dpi=120)
-    pyplot.close(figure)
+    return figure
 
 
 def draw_panel(ax, rows, against, name):

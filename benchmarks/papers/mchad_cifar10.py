@@ -23,8 +23,8 @@ from benchmarks.datasets import (
     uniform_noise,
 )
 from benchmarks.methods import POSTER_MODELS, fit_classifier, novelty_rows
+from benchmarks.papers.mchad import add_row, auroc_table, figures_table
 from benchmarks.report import column, select, unique
-from benchmarks.tables.mchad import add_row, auroc_table, figures_table
 from sk_hypersphere.modules import WideResNet
 
 NAME = "mchad-cifar10"
@@ -94,7 +94,7 @@ def run(results, options):
                 )
                 model = make_model(name, size, path, options.device, seed)
                 fit_classifier(model, cifar10.x_train, cifar10.y_train, exposure)
-                key["device"] = device_name(options.device)
+                key["device"] = device_name(model)
                 rows = novelty_rows(model, cifar10.x_test, cifar10.y_test, missing)
                 for row in rows:
                     row.pop("error_auroc")
@@ -123,7 +123,7 @@ def make_model(name, size, path, device, seed):
     """A model with the published training setup; it goes on from a checkpoint."""
     params = {} if "CAC" in name else {"n_components": 16}  # CAC: as many as classes
     if name.startswith("G-"):
-        params["outlier_ratio"] = 2.0
+        params["anomaly_ratio"] = 2.0
     return POSTER_MODELS[name](
         encoder=make_encoder,
         encoder_params={"depth": size.depth, "widen_factor": size.widen_factor},

@@ -228,7 +228,7 @@ def measure(results, options, case, seed, make_task, size):
         if method in EMBEDDERS:
             check_finished(detector, detector.net_.max_epochs)
             norms = np.linalg.norm(detector.transform(task.x_test), axis=1)
-            figures["norm"] = auroc(task, -norms)  # what scorer="norm" would be
+            figures["norm"] = auroc(task, -norms)  # what score_rule="norm" would be
         texts = {name: f"{value:.3f}" for name, value in figures.items()}
         results.add(**key, **{"norm": ""} | texts, seconds=f"{seconds:.1f}")
         print(f"{label}, seed {seed}: {texts}, {seconds:.1f} s", flush=True)

@@ -21,16 +21,12 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import NearestNeighbors
 
 from benchmarks.memory import in_own_process, peak_mib, reset_peak
-from benchmarks.report import markdown_table, select
-from benchmarks.results import FOLDER
+from benchmarks.report import markdown_table, new_figure, select
 from sk_hypersphere import finch
-from sk_hypersphere._finch import _first_neighbors
 
 NAME = "finch"
 DESCRIPTION = "Time and peak memory of FINCH beside finch-clust, on the same rows."
 
-PICTURE = FOLDER / f"{NAME}.png"
-PICTURE_SIZE = (9, 4)  # inches
 
 METRICS = ("euclidean", "cosine")
 # The search is the same for both, but for the lengths of the rows.
@@ -76,7 +72,7 @@ def run(results, options):
             if not all(results.done(**key) for key in keys):
                 limit = np.inf if options.full else EXPECTED_LIMIT
                 _measure_side_by_side(results, keys, limit)
-    draw(results.rows)
+    results.save_picture(draw(results.rows))
 
 
 def render(rows):
@@ -101,19 +97,9 @@ def render(rows):
 
 def draw(rows):
     """Draw seconds by rows, a panel for each metric."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     measured = [row for row in rows if _is_number(row["seconds"])]
-    figure, axes = pyplot.subplots(
-        ncols=len(METRICS),
-        figsize=PICTURE_SIZE,
-        sharey=True,
-        squeeze=False,
-        layout="constrained",
-    )
+    figure = new_figure(9, 4)
+    axes = figure.subplots(ncols=len(METRICS), sharey=True, squeeze=False)
     for ax, metric in zip(axes[0], METRICS, strict=True):
         ax.set(xscale="log", yscale="log", title=metric, xlabel="rows")
         ax.grid(alpha=0.3)
@@ -130,9 +116,7 @@ def draw(rows):
                 )
     axes[0, 0].set_ylabel("seconds")
     axes[0, 0].legend(frameon=False)
-    PICTURE.parent.mkdir(exist_ok=True)
-    figure.savefig(PICTURE, dpi=120)
-    pyplot.close(figure)
+    return figure
 
 
 def _is_number(text):
@@ -201,7 +185,7 @@ def _measure(path, package, neighbors, metric):
     """Seconds, peak above the input in MiB, and the partitions."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_LIMIT, CPU_LIMIT))
-    cluster, first_neighbors = CONTESTANTS[package]
+    cluster = CONTESTANTS[package]
     X = np.load(path)
     # Libraries are loaded, code is compiled and threads are started.
     n_warm_up = 500 if neighbors == EXACT else N_ROWS_APPROXIMATE
@@ -216,7 +200,7 @@ def _measure(path, package, neighbors, metric):
     peak = peak_mib() - before
     found = ""
     if neighbors == APPROXIMATE and len(X) <= MOST_ROWS_JUDGED:
-        found = f"{_share_found(X, metric, first_neighbors(X, metric)):.3f}"
+        found = f"{_share_found(X, metric, partitions[:, 0]):.3f}"
     return {
         "seconds": f"{seconds:.3f}",
         "warm_up": f"{warm_up:.1f}",
@@ -229,10 +213,6 @@ def _measure(path, package, neighbors, metric):
 
 def _ours(X, metric, neighbors):
     return finch(X, metric=metric, neighbors=neighbors)
-
-
-def _our_first_neighbors(X, metric):
-    return _first_neighbors(X, metric, APPROXIMATE)
 
 
 def _finch_clust(X, metric, neighbors):
@@ -248,31 +228,25 @@ def _finch_clust(X, metric, neighbors):
     return partitions
 
 
-def _their_first_neighbors(X, metric):
-    links = _authors_module().clust_rank(X, metric=metric, random_state=SEED)
-    _, _, nearest, _ = links
-    return nearest
-
-
 def _authors_module():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns where pynndescent is not there
         return importlib.import_module("finch.finch")
 
 
-CONTESTANTS = {
-    OURS: (_ours, _our_first_neighbors),
-    THEIRS: (_finch_clust, _their_first_neighbors),
-}
+CONTESTANTS = {OURS: _ours, THEIRS: _finch_clust}
 
 
-def _share_found(X, metric, nearest):
-    """Share of rows, out of some, whose first neighbour is the exact one."""
+def _share_found(X, metric, finest):
+    """Share of rows, out of some, whose exact first neighbour is in their cluster.
+
+    The finest partition links every row to the first neighbour that was found.
+    """
     n_judged = min(N_JUDGED, len(X))
     rows = np.random.default_rng(SEED).choice(len(X), n_judged, replace=False)
     search = NearestNeighbors(n_neighbors=2, metric=metric, algorithm="brute")
     exact = search.fit(X.astype(np.float64)).kneighbors(X[rows], return_distance=False)
-    return np.mean(exact[:, 1] == nearest[rows])  # the first is the row itself
+    return np.mean(finest[exact[:, 1]] == finest[rows])  # the first is the row itself
 
 
 def _agreement(exact, partitions):

@@ -1,9 +1,9 @@
-"""Where the time of a fit goes, and that of scoring.
+"""Where the time of a fit goes, and where the time of scoring goes.
 
-Python's own cProfile says how long the floors of the package take; torch's profiler
-says how the layers of a network share its forward pass. Both run in fits of their own.
-Every floor is a set of functions of which none calls another, or what such functions
-take beyond others, so that floors add up to the whole.
+Python's own cProfile says how long public functions take, with all that they call;
+torch's profiler says how the layers of a network share its forward pass. Both run in
+fits of their own. No function of a floor calls one of another floor, so that floors and
+"everything else" add up to the whole.
 """
 
 import cProfile
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
+from sklearn.utils.validation import validate_data
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 from torch.optim.swa_utils import update_bn
@@ -24,12 +24,6 @@ from torch.optim.swa_utils import update_bn
 from benchmarks.methods import one_thread
 from benchmarks.report import column, markdown_table, select, unique
 from sk_hypersphere import DeepSVDD
-from sk_hypersphere._base import BaseHypersphere
-from sk_hypersphere._batches import BatchIterator, inference_batches, shuffled
-from sk_hypersphere._checks import check_embedding
-from sk_hypersphere._collapse import embedding_variance
-from sk_hypersphere._skorch import HypersphereNet, fit_net, make_net
-from sk_hypersphere._spheres import mean_embedding
 from sk_hypersphere.losses import OneClassLoss
 from sk_hypersphere.modules import MLP, Centers, Hypersphere
 
@@ -43,89 +37,49 @@ REST = "everything else"
 WHOLE = "the whole"
 
 
-class Times:
-    """Seconds that functions took, with all that they called.
-
-    Parameters
-    ----------
-    profile : cProfile.Profile
-        A finished profile.
-    """
-
-    def __init__(self, profile):
-        self._entries = pstats.Stats(profile).stats
-
-    def of(self, *functions, caller=None):
-        """Seconds in functions together, or only where a `caller` called them."""
-        return sum(self._of(function, caller) for function in functions)
-
-    def _of(self, function, caller):
-        *_, seconds, callers = self._entries.get(_key(function), (0, 0, 0.0, {}))
-        if caller is None:
-            return seconds
-        *_, seconds = callers.get(_key(caller), (0.0,))
-        return seconds
+def seconds_in(profile, *functions):
+    """Seconds that Python functions took together, with all that they called."""
+    stats = pstats.Stats(profile).stats
+    total = 0.0
+    for function in functions:
+        code = unwrap(function).__code__
+        key = code.co_filename, code.co_firstlineno, code.co_name
+        *_, seconds, _ = stats.get(key, (0, 0, 0.0, 0.0, {}))
+        total += seconds
+    return total
 
 
-def _key(function):
-    code = unwrap(function).__code__
-    return code.co_filename, code.co_firstlineno, code.co_name
+FORWARD = "forward"  # it is divided between the layers of the network
+
+FLOORS_OF_FIT = {
+    "validation of the input": [validate_data],
+    "making the net and its optimizer": [NeuralNet.initialize],
+    "statistics of normalization layers": [update_bn],
+    FORWARD: [Hypersphere.forward],
+    "loss": [OneClassLoss.forward],
+    "backward": [torch.Tensor.backward],
+    "optimizer": [torch.optim.Adam.step, torch.optim.Adam.zero_grad],
+    "callbacks, history and progress": [NeuralNet.notify],
+}
 
 
-def floors_of_fit(times):
-    """Seconds of each floor of `fit`, in the order in which they first appear."""
-    batches = BatchIterator.__iter__
-    training = {
-        "making the net and its optimizer": times.of(HypersphereNet.initialize),
-        "drawing batches": times.of(shuffled),
-        "gathering the rows of batches": times.of(batches) - times.of(shuffled),
-        FORWARD: times.of(Hypersphere.forward),
-        "loss": times.of(OneClassLoss.forward),
-        "backward": times.of(torch.Tensor.backward),
-        "optimizer": times.of(torch.optim.Adam.step, torch.optim.Adam.zero_grad),
-        "callbacks, history and progress": times.of(NeuralNet.notify),
-    }
-    # What reads batches outside of training has its time in a floor of its own.
-    outside = times.of(batches, caller=update_bn)
-    around = times.of(make_net, fit_net) + outside - sum(training.values())
+def floors_of_scoring(encoder):
+    """Floors of `score_samples`, given the class of the encoder."""
     return {
-        "validation and checks": times.of(
-            BaseEstimator._validate_params, BaseHypersphere._validate, check_embedding
-        ),
-        "making the encoder": times.of(BaseHypersphere._make_encoder),
-        "statistics of normalization layers": times.of(update_bn) - outside,
-        "variance of embeddings, before and after": times.of(embedding_variance),
-        "placing the center": times.of(mean_embedding),
-        **training,
-        "the loop itself, and skorch around it": around,
-        "scores, radius, threshold, diagnostics": times.of(DeepSVDD._keep),
+        "validation of the input": [validate_data],
+        FORWARD: [encoder.forward],
+        "head, to squared distances": [Centers.forward],
     }
-
-
-def floors_of_scoring(encoder, times):
-    """Seconds of each floor of `score_samples`, given the class of the encoder."""
-    return {
-        "validation and checks": times.of(BaseHypersphere._validate),
-        "batches of rows": times.of(inference_batches),
-        FORWARD: times.of(encoder.forward),
-        "head, to squared distances": times.of(Centers.forward),
-        "scores": times.of(DeepSVDD._score),
-    }
-
-
-# Divided between the layers of the network.
-FORWARD = "forward"
 
 
 class Case(NamedTuple):
-    """What is profiled.
+    """A call to profile, the functions of each of its floors, and a watched call.
 
-    `call` is timed; `floors` gives the seconds of each floor, given `Times`;
-    `call_watched` is the same call, or a shorter one, with its layers marked.
+    The last one is the same call, or a shorter one, with its layers marked.
     """
 
     call: Callable
-    floors: Callable
+    floors: dict
     call_watched: Callable
 
 
@@ -145,7 +99,7 @@ def fit_case(shape, max_epochs, **params):
         model.fit(X)
 
     watched_fit = partial(fit, 1, [WatchTraining()])  # layers share each epoch alike
-    return Case(partial(fit, max_epochs), floors_of_fit, watched_fit)
+    return Case(partial(fit, max_epochs), FLOORS_OF_FIT, watched_fit)
 
 
 def score_case(n_rows):
@@ -158,7 +112,7 @@ def score_case(n_rows):
         with watched(encoder):
             detector.score_samples(X)
 
-    floors = partial(floors_of_scoring, type(encoder))
+    floors = floors_of_scoring(type(encoder))
     return Case(partial(detector.score_samples, X), floors, score_watched)
 
 
@@ -191,7 +145,9 @@ def measure(results, name, case):
     plain = np.median([_seconds(case.call) for _ in range(N_PLAIN)])
     profile = cProfile.Profile()
     profiled = _seconds(partial(profile.runcall, case.call))
-    floors = case.floors(Times(profile))
+    floors = {
+        name: seconds_in(profile, *functions) for name, functions in case.floors.items()
+    }
     floors[REST] = profiled - sum(floors.values())
     forward = floors[FORWARD]
     layers = {f"{FORWARD}: {k}": v * forward for k, v in shares(case).items()}

@@ -7,12 +7,13 @@ in training are from the normal images.
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from sklearn.metrics import roc_auc_score
 from skorch.callbacks import Callback
 
-from benchmarks.datasets import few_anomalies_task, load_mnist
+from benchmarks.datasets import evenly_spaced, few_anomalies_task, load_mnist
 from benchmarks.methods import (
     ALL_SAMPLES,
     OUTLIER,
@@ -23,16 +24,19 @@ from benchmarks.methods import (
     percent,
     seconds_of,
 )
-from benchmarks.report import column, markdown_table, mean_and_spread, select, unique
-from benchmarks.results import FOLDER
+from benchmarks.report import (
+    column,
+    markdown_table,
+    mean_and_spread,
+    new_figure,
+    select,
+    unique,
+)
 from sk_hypersphere import EIDNEmbedder
-from sk_hypersphere._batches import evenly_spaced, map_batches
 
 NAME = "eidn-pictures"
 DESCRIPTION = "MNIST in two dimensions: EIDN over the epochs, beside PCA and t-SNE."
 
-PICTURE = FOLDER / f"{NAME}.png"
-PICTURE_SIZE = (12, 6.8)  # inches
 N_SEEDS = 3
 
 SHARE = 0.05  # of anomalies in training, over normal images
@@ -89,7 +93,9 @@ class Snapshots(Callback):
 
     def take(self, net):
         encoder = net.module_.eval().encoder  # the next epoch sets it to training
-        self.points.append(map_batches(encoder, self.images, net.device))
+        with torch.inference_mode():
+            points = encoder(torch.from_numpy(self.images).float().to(net.device))
+        self.points.append(points.cpu().numpy())
 
 
 def run(results, options):
@@ -109,8 +115,8 @@ def run(results, options):
                 results.add(**key, **figures(task, embedded))
             if is_drawn:
                 clouds += embedded.clouds
-    if not options.smoke and not options.only:
-        draw(snapshots(mnist, size, options), clouds)
+    if clouds:
+        results.save_picture(draw(snapshots(mnist, size, options), clouds))
 
 
 def task_of(mnist, normal, shown, tested, size, seed):
@@ -262,12 +268,7 @@ def render(rows):
 
 def draw(epochs, clouds):
     """Epochs above, embeddings below."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure = pyplot.figure(figsize=PICTURE_SIZE, layout="constrained")
+    figure = new_figure(12, 6.8)
     above, below = figure.subfigures(2, 1, height_ratios=[1, 1.2])
     rows = {
         f"Digit {GROWING} is normal, all others are shown": (above, epochs),
@@ -284,9 +285,7 @@ def draw(epochs, clouds):
         below.axes[0].scatter([], [], c=color, s=25, label=kind)
     below.axes[0].plot([], [], label="origin and one-vector", **MARK)
     figure.legend(frameon=False, loc="outside lower center", ncols=4)
-    PICTURE.parent.mkdir(exist_ok=True)
-    figure.savefig(PICTURE, dpi=120)
-    pyplot.close(figure)
+    return figure
 
 
 def draw_cloud(ax, cloud):

@@ -98,7 +98,7 @@ def run(results, options):
             seconds = seconds_trained(detector)
             results.add(
                 **key,
-                device=device_name(options.device),
+                device=device_name(detector),
                 auroc=f"{value:.2f}",
                 seconds=f"{seconds:.1f}",
             )
@@ -119,7 +119,7 @@ def make_detector(method, size, path, device, seed):
     return METHODS[method](
         encoder=make_encoder,
         n_components=256,
-        outlier_ratio=1.0,
+        anomaly_ratio=1.0,
         max_epochs=size.epochs,
         batch_size=128,
         lr=LEARNING_RATE,

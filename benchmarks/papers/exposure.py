@@ -17,16 +17,20 @@ from benchmarks.methods import (
     mnist_detectors,
     seconds_of,
 )
-from benchmarks.report import column, markdown_table, mean_and_spread, select, unique
-from benchmarks.results import FOLDER
+from benchmarks.report import (
+    column,
+    markdown_table,
+    mean_and_spread,
+    new_figure,
+    select,
+    unique,
+)
 from sk_hypersphere import HSC, DeepSAD
 from sk_hypersphere.exceptions import SupervisionWarning
 
 NAME = "exposure"
 DESCRIPTION = "MNIST, one digit normal: HSC and Deep SAD shown letters, many or few."
 
-PICTURE = FOLDER / f"{NAME}.png"
-PICTURE_SIZE = (9, 5.5)  # inches
 TICKS = (50, 60, 70, 80, 90, 95, 98, 99, 99.5)
 HIGHEST = 0.999  # in the picture
 
@@ -96,8 +100,9 @@ def run(results, options):
                 f"seed {fit.seed} {value:6.2f} {seconds:7.1f} s",
                 flush=True,
             )
-    if not options.smoke:
-        draw(results.rows)
+    few = rows_of_curves(results.rows)
+    if few:
+        results.save_picture(draw(few))
 
 
 def plan(size, n_seeds):
@@ -146,7 +151,7 @@ def draw_letters(letters, count, seed):
 def render(rows):
     """Every digit with all letters; then the AUROC by their number, and a summary."""
     n_letters = max(int(row["exposure"]) for row in rows)
-    few = rows_of_curves(rows, n_letters)
+    few = rows_of_curves(rows)
     parts = [
         f"All digits, with {n_letters:,} letters as example anomalies; AUROC in "
         "percent:",
@@ -192,8 +197,9 @@ def digits_table(rows, n_letters):
     return markdown_table(["normal digit", *columns], [*lines, ["mean", *means]])
 
 
-def rows_of_curves(rows, n_letters):
-    """Rows with few letters, and those without any of the same digits."""
+def rows_of_curves(rows):
+    """Rows with few letters, and rows without any for the same digits."""
+    n_letters = max((int(row["exposure"]) for row in rows), default=0)
     few = [
         row
         for row in rows
@@ -260,18 +266,10 @@ def passing_count(by_count, rival):
     return passing
 
 
-def draw(rows):
+def draw(few):
     """AUROC by the number of letters, with a band of one standard deviation."""
-    n_letters = max((int(row["exposure"]) for row in rows), default=0)
-    few = rows_of_curves(rows, n_letters)
-    if not few:
-        return
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, ax = pyplot.subplots(figsize=PICTURE_SIZE, layout="constrained")
+    figure = new_figure(9, 5.5)
+    ax = figure.subplots()
     counts = []
     for curve in CURVES:
         by_count = points(few, curve)
@@ -291,9 +289,7 @@ def draw(rows):
     ax.set_title("Few example anomalies", loc="left", weight="bold", pad=12)
     figure.legend(frameon=False, loc="outside lower center", ncols=2)
     ax.spines[["top", "right"]].set_visible(False)
-    PICTURE.parent.mkdir(exist_ok=True)
-    figure.savefig(PICTURE, dpi=120)
-    pyplot.close(figure)
+    return figure
 
 
 def draw_curve(ax, method, by_count):

@@ -1,0 +1,1 @@
+"""Tables and pictures of the papers behind the methods, measured anew."""

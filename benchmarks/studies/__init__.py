@@ -1,0 +1,1 @@
+"""Studies for maintainers: what members, rows, centers and imports cost."""

@@ -1,4 +1,4 @@
-"""What training on CIFAR-10 takes: augmentation, schedules, and checkpoints."""
+"""Training on CIFAR-10: augmentation, schedules, and checkpoints."""
 
 import math
 import os

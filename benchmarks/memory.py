@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def in_own_process(function, *args):
-    """Result of a function in a process whose peak is that of no other call.
+    """Call a function in a process of its own, whose peak no other call has raised.
 
     Raises
     ------

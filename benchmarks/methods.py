@@ -70,7 +70,7 @@ def on_rows(*steps):
 
 
 def pca_and_neighbors(n_components, *steps):
-    """What a user would try first: principal components and nearest neighbours."""
+    """A user's first choice: principal components and nearest neighbours."""
     pca = PCA(n_components, svd_solver="covariance_eigh")  # draws no random number
     return on_rows(*steps, pca, NeighborDistance(max_candidates=None))
 
@@ -242,7 +242,7 @@ def check_finished(model, n_epochs):
 
 
 def novelty_figures(known_scores, outlier_scores):
-    """How well scores tell two sets of samples apart, in percent, as text.
+    """How well scores separate two sets of samples, in percent, as text.
 
     Scores are the lower, the more abnormal. FPR95 is the share of known samples called
     outliers where 95 % of the outliers are found, as on the poster of MCHAD.

@@ -20,7 +20,7 @@ from sk_hypersphere._methods.isif import ISIFEmbedder
 from sk_hypersphere._methods.mchad import MCHADClassifier
 from sk_hypersphere._methods.subcluster import SubclusterDetector
 
-__version__ = "0.7.0"
+__version__ = "0.8.0"
 
 __all__ = [
     "CACClassifier",

@@ -49,3 +49,10 @@ def test_defaults_of_the_table_are_those_of_the_signatures():
         for name in names:
             assert left[key].pop(name) == default, (key, name)
     assert {key: left[key] for key, *_ in rows() if left[key]} == {}
+
+
+def test_changelog_and_citation_are_of_this_version():
+    version, folder = sk_hypersphere.__version__, Path(__file__).parents[1]
+    newest = re.search(r"^## (\S+),", (folder / "CHANGELOG.md").read_text(), re.M)
+    assert newest[1] == version
+    assert f"\nversion: {version}\n" in (folder / "CITATION.cff").read_text()

@@ -309,7 +309,7 @@ def render(rows):
 
 
 def shown_scores(rows):
-    """What a row of a table is called, its method, and the column of its figures."""
+    """The name of a row of a table, its method, and the column of its figures."""
     methods = unique(column(rows, "method"))
     for method in methods:
         yield method, method, "auroc"

@@ -45,7 +45,7 @@ GROWING = 1  # the normal digit over the epochs; all others are anomalies
 EPOCHS = (0, 1, 2, 5)  # and the last
 NORMAL, SHOWN, UNSEEN = (0,), range(1, 6), range(6, 10)  # beside PCA and t-SNE
 
-# Colors of Okabe and Ito, which color-blind people tell apart.
+# Colors of Okabe and Ito, which color-blind people can distinguish.
 COLORS = {"normal": "#0072B2", "shown kinds": "#E69F00", "new kinds": "#D55E00"}
 MARK = {
     "color": "black",
@@ -189,7 +189,7 @@ EMBEDDINGS = {"EIDN": by_eidn, "PCA": by_pca, "t-SNE": by_tsne}
 
 
 def figures(task, embedded):
-    """What a row says of test images in the plane."""
+    """Figures of a row about test images in the plane."""
     distances = distances_from_normal(embedded.points, task.is_normal)
     far, near = distances[~task.is_normal].mean(), distances[task.is_normal].mean()
     scores = embedded.scores
@@ -220,7 +220,7 @@ def snapshots(mnist, size, options):
 
 
 def points_by_epoch(embedder):
-    """What the callback of a fit has seen."""
+    """The records of the callback of a fit."""
     (taken,) = (
         callback
         for _, callback in embedder.net_.callbacks_

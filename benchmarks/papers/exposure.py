@@ -48,7 +48,7 @@ UNEXPOSED = (
     "contrast + PCA(50) + 5 neighbours",
 )
 
-# Colors of Okabe and Ito, which color-blind people tell apart.
+# Colors of Okabe and Ito, which color-blind people can distinguish.
 COLORS = dict(
     zip(
         (*CURVES, *UNEXPOSED),
@@ -135,7 +135,7 @@ def train(detector, fit, normal, letters):
         return seconds_of(detector.fit, normal)
     shown = draw_letters(letters, fit.exposure, fit.seed)
     with warnings.catch_warnings():
-        # What is learned from no letters at all is measured too.
+        # Training without any letters is measured too.
         warnings.simplefilter("ignore", SupervisionWarning)
         seconds = fit_exposed(detector, normal, shown)
     check_finished(detector, detector.net_.max_epochs)

@@ -52,7 +52,7 @@ EXACT, APPROXIMATE = "exact", "approximate"
 
 MODULES = {OURS: "sk_hypersphere", THEIRS: "finch", SEARCH: "pynndescent"}
 
-# Colors of Okabe and Ito, which color-blind people tell apart: one for each package.
+# Colors of Okabe and Ito, which color-blind people can distinguish, one a package.
 COLORS = {OURS: "#0072B2", THEIRS: "#D55E00"}
 STYLES = {EXACT: "-o", APPROXIMATE: "--s"}
 
@@ -167,7 +167,7 @@ def _expected_seconds(rows, key):
 
 
 def _outcome(path, key, expected_seconds, limit):
-    """What a process of its own measures, or why there is nothing measured."""
+    """Measurements of a process of its own, or the reason why there are none."""
     nothing = {"warm_up": "", "peak_mib": "", "clusters": "", "found": ""}
     if expected_seconds > limit:
         about = f"not run: about {expected_seconds / 60:.0f} minutes"

@@ -32,7 +32,7 @@ TABULATED = (0, 1, 2, 3, 4)
 OTHER_CENTER = 4.0
 LINE, BAND = {"linewidth": 2}, {"linewidth": 8, "alpha": 0.3, "zorder": 1.9}
 
-# Colors of Okabe and Ito, which color-blind people tell apart: one for each method.
+# Colors of Okabe and Ito, which color-blind people can distinguish, one a method.
 COLORS = {
     "OneClassLoss": "#000000",
     "SoftBoundaryLoss": "#000000",
@@ -179,7 +179,7 @@ def outlier_term(radius, margin):
 
 
 def outlier_term_of_the_experiments(distance):
-    """What the authors' code computes for its margin of 4."""
+    """The cost in the authors' code for its margin of 4."""
     return max(0.0, 4.0**2 - distance**4)
 
 

@@ -39,7 +39,7 @@ MODELS = {
 }
 OUTLIER_SETS = ("letters n to z", "uniform noise", "Gaussian noise", "CIFAR in gray")
 
-# What the rows hold, and the headers of the tables.
+# Columns of the rows, and the headers of the tables.
 FIGURES = {
     "accuracy": "accuracy",
     "auroc": "AUROC",
@@ -200,7 +200,7 @@ def by_seed(rows, model, figure, outlier_sets):
 
 
 def claims_table(rows):
-    """What the poster claims, the two numbers compared, and whether it holds."""
+    """A claim of the poster, the two numbers compared, and whether it holds."""
     lines = [line for claim in CLAIMS if (line := _claim_line(rows, claim))]
     return markdown_table(
         ["claim", "measured", "compared with", "held", "of seeds"], lines

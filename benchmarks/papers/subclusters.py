@@ -57,7 +57,7 @@ DIGITS = tuple(range(10))
 # "knn" compares with all training images, and in a table of its own with some.
 N_CANDIDATES = {"1,000": 1_000, "10,000 (default)": 10_000, "all": None}
 
-# What is split into more and more sub-clusters.
+# Digits that are split into more and more sub-clusters.
 N_CLUSTERS = (2, 4, 8, 16)
 NORMAL_OF_EIGHT, NOVEL_OF_EIGHT = DIGITS[:8], DIGITS[8:]
 
@@ -234,7 +234,7 @@ METHODS = {
     },
 }
 
-# Colors of Okabe and Ito, which color-blind people tell apart.
+# Colors of Okabe and Ito, which color-blind people can distinguish.
 CURVES = {
     ("labelled sub-clusters", "knn"): "#D55E00",
     ("labelled sub-clusters", "msp"): "#E69F00",

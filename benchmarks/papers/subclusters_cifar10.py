@@ -179,7 +179,7 @@ def make_detector(size, path, device, seed):
         max_epochs=size.epochs,
         batch_size=250,
         lr=LEARNING_RATE,
-        weight_decay=5e-4,  # the paper has none; this is that of the network's paper
+        weight_decay=5e-4,  # the paper has none; the paper of the network has this
         net_params={"optimizer": torch.optim.SGD, "optimizer__momentum": 0.9},
         callbacks=[
             LearningRate(
@@ -208,7 +208,7 @@ def figures(detector, split, normal):
     """AUROC of each score, and accuracy on normal images, in percent, as text."""
     task = one_class_task(split, normal)
     logits = logits_of(detector, task.x_test)
-    told = detector.clusters_[logits.argmax(axis=1)]
+    predicted = detector.clusters_[logits.argmax(axis=1)]
     neighbors = NeighborDistance(max_candidates=None).fit(
         detector.transform(task.x_train)
     )
@@ -219,7 +219,7 @@ def figures(detector, split, normal):
         "knn": neighbors.score_samples(detector.transform(task.x_test)),
     }
     values = {name: f"{auroc(task, score):.2f}" for name, score in scores.items()}
-    is_right = (told == split.y_test)[task.is_normal]
+    is_right = (predicted == split.y_test)[task.is_normal]
     return values | {"accuracy": percent(is_right.mean())}
 
 

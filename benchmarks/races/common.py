@@ -98,7 +98,7 @@ class TrainingTime(Callback):
 
 
 def seconds_trained(model):
-    """What the `TrainingTime` among the callbacks of a fitted estimator has seen."""
+    """The seconds that `TrainingTime` among the callbacks of an estimator measured."""
     (watch,) = (
         callback
         for _, callback in model.net_.callbacks_

@@ -41,7 +41,7 @@ from sk_hypersphere.modules import MLP, Centers, Hypersphere, MNISTLeNet
 
 
 def on_rows(**params):
-    """A detector of rows whose network is that of all contestants."""
+    """A detector of rows with the network of all contestants."""
     network = {"encoder": MLP, "encoder_params": {"hidden_units": HIDDEN_UNITS}}
     return DeepSVDD(
         **{

@@ -1,4 +1,4 @@
-"""What ten members are worth: the mean and the spread of AUROC over seeds."""
+"""The gain of ten members: the mean and the spread of AUROC over seeds."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,10 +1,10 @@
-"""Time against the number of rows and of centers, and memory against that of centers.
+"""Time against the numbers of rows and centers, memory against the number of centers.
 
-One epoch, the whole of a fit with one epoch, and the scores of the same rows. What is
-over in a moment is repeated, and the median counts. Time is that of this process on one
-thread, so that others on the machine disturb little. Centers are those of known
-clusters or classes, so that nothing is clustered. Peaks are Linux's VmHWM, set back
-right before the call, each in a process of its own: they need Linux.
+It measures one epoch, a whole fit with one epoch, and the scores of the same rows. Short
+calls are repeated, and the median counts. Time is measured in this process on one
+thread, so that others on the machine disturb little. Centers belong to known clusters or
+classes, so that nothing is clustered. Peaks are Linux's VmHWM, set back right before the
+call, each in a process of its own: they need Linux.
 """
 
 import time
@@ -56,12 +56,12 @@ def classes(n_rows, n_centers):
 
 
 def few_anomalies(n_rows, n_centers):
-    """One label in a hundred is that of an anomaly."""
+    """Label one sample in a hundred as an anomaly."""
     return np.where(np.arange(n_rows) % 100 > 0, 1, -1)
 
 
 class Case(NamedTuple):
-    """What is measured.
+    """An estimator to be measured.
 
     `parameter` of `fit` takes ``labels(n_rows, n_centers)``; None is a fit without.
     """

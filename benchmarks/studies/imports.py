@@ -1,4 +1,4 @@
-"""What it takes to import the package, beside the libraries that it is made of.
+"""The time of importing the package, beside the libraries that it is made of.
 
 Every import runs in a fresh interpreter, whose start counts for both. One round runs
 both in random order; ratios are taken within rounds. Modules are those in `sys.modules`

@@ -170,7 +170,7 @@ def _add(results, case, floor, seconds, plain_seconds):
 
 
 def shares(case):
-    """What share of the forward pass each layer takes, and what is between them."""
+    """The share of each layer in the forward pass, and of the calls between layers."""
     activities = [torch.profiler.ProfilerActivity.CPU]
     with torch.profiler.profile(activities=activities, acc_events=True) as profile:
         case.call_watched()

@@ -116,7 +116,7 @@ SMOKE = Size(
 
 
 class Task(NamedTuple):
-    """What a model is fitted on, and samples to test it; `y_train` may be None."""
+    """Training samples of a model, and samples to test it; `y_train` may be None."""
 
     x_train: np.ndarray
     y_train: np.ndarray | None
@@ -163,7 +163,7 @@ def fitted_anew(name, model, x_train, X, promise):
 
 
 def own_alarms(model, X):
-    """What a model itself says with its own promise."""
+    """Decisions of a model by its own promise."""
     decide = model.detect if is_classifier(model) else model.predict
     return decide(X) < 0
 
@@ -624,7 +624,7 @@ def count(number, noun):
 
 
 def promises_in_words(rows):
-    """What became of a promise of 5 %, with ours and with rivals."""
+    """Actual shares for a promise of 5 %, of our detectors and of rivals."""
     calibrated = [row for row in rows if row["n_calibration"]]
     others = [row for row in rows if not row["n_calibration"]]
     parts = [

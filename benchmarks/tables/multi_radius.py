@@ -142,13 +142,13 @@ def _run_paper(results, options, task, key, recipe):
     if results.done(**key, method=DISTANCE):  # the last that is written
         return
     autoencoder = PaperAutoencoder(task.x_train, recipe, options.device, key["seed"])
-    # What the authors' pipeline takes: the partition of the best mean silhouette.
+    # The authors' pipeline takes the partition of the best mean silhouette.
     clusterer = FINCH(metric="euclidean", partition="silhouette")
     many = {"multi_radius": True, "clusterer": clusterer}
-    told = {"deepsvdd__cluster_labels": task.y_train}
+    known = {"deepsvdd__cluster_labels": task.y_train}
     for method, params, fit_params in (
         (SINGLE, {}, {}),
-        (TRUE_GROUPS, many, told),
+        (TRUE_GROUPS, many, known),
         (FOUND_GROUPS, many, {}),
     ):
         model = autoencoder.detector("soft-boundary", **params)

@@ -40,7 +40,7 @@ RACES = {
     ),
     "training EIDN, 6,000 x 28 x 28": Race(eidn.on_images),
     "fitting 1,000 x 20 end to end": Race(deep_svdd.fit_rows),
-    # Ours is so close to the bare loop that fewer rounds do not tell them apart.
+    # Our loop is so close to the bare one that fewer rounds do not separate them.
     "scoring 200,000 x 32": Race(deep_svdd.score_rows, n_rounds=45),
     "scoring 200,000 x 32, default network": Race(
         partial(deep_svdd.score_by_default, 512, 200_000, 32)
@@ -59,7 +59,7 @@ RACES = {
     "grid search, 16 fits of 20,000 x 32": Race(deep_svdd.search_grid, n_rounds=7),
 }
 
-# What is called, and whether its 1,000,000 x 32 rows are a memory map.
+# The method that is called, and whether its 1,000,000 x 32 rows are a memory map.
 MEMORY_CASES = {
     "fitting an array": ("fit", False),
     "fitting a memory map": ("fit", True),

@@ -39,7 +39,7 @@ DESCRIPTION = "20 ADBench tables: normal rows only, and a few labelled anomalies
 # Splits 0 to 2 served to choose the defaults, and 10 to 12 to confirm them.
 FIRST_SEED = 20
 
-# What the rows hold in `labelled`, and the share of the anomalies that are.
+# The values of `labelled` in the rows, with the share of anomalies that is labelled.
 NORMAL_ROWS = "normal rows only"
 SHARES = {NORMAL_ROWS: None, "1 %": 0.01, "5 %": 0.05, "10 %": 0.1}
 FEW = [labelled for labelled in SHARES if labelled != NORMAL_ROWS]
@@ -59,7 +59,7 @@ SMOKE = Size(("Pima", "breastw"), n_seeds=1, max_rows=300)
 
 
 class Method(NamedTuple):
-    """How a detector is made, and what it is told.
+    """A maker of a detector, and the labels that it gets.
 
     Parameters
     ----------

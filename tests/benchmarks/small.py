@@ -22,7 +22,7 @@ def interrupt_in_epoch(number):
 
 
 def save_table(folder, name, n_normal, n_anomalies):
-    """A table of one feature, which tells rows apart: below 0 in anomalies."""
+    """A table of one feature, which is below 0 in anomalies."""
     (folder / "adbench").mkdir(exist_ok=True)
     X = np.concatenate([np.arange(n_normal), -1 - np.arange(n_anomalies)])[:, None]
     np.savez(folder / "adbench" / f"{name}.npz", X=X.astype(np.float32), y=X[:, 0] < 0)

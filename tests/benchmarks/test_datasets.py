@@ -82,7 +82,7 @@ def test_mnist_is_read_from_the_folder_that_the_environment_names(
 def save_letters(folder):
     letters = np.arange(26).repeat(2)
     images = np.full((52, 28, 28), 200, dtype=np.uint8)
-    images[:, 0, 0] = letters  # so that an image can be told by its first pixel
+    images[:, 0, 0] = letters  # so that its first pixel identifies an image
     np.savez(folder / "emnist_letters_10k.npz", x=images, y=letters)
 
 

@@ -1,10 +1,10 @@
 """Time against the numbers of rows and centers, memory against the number of centers.
 
-It measures one epoch, a whole fit with one epoch, and the scores of the same rows. Short
-calls are repeated, and the median counts. Time is measured in this process on one
-thread, so that others on the machine disturb little. Centers belong to known clusters or
-classes, so that nothing is clustered. Peaks are Linux's VmHWM, set back right before the
-call, each in a process of its own: they need Linux.
+It measures one epoch, a whole fit with one epoch, and the scores of the same rows.
+Short calls are repeated, and the median counts. Time is measured in this process on one
+thread, so that others on the machine disturb little. Centers belong to known clusters
+or classes, so that nothing is clustered. Peaks are Linux's VmHWM, set back right before
+the call, each in a process of its own: they need Linux.
 """
 
 import time

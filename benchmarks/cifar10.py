@@ -25,8 +25,8 @@ class NormalizeColors(nn.Module):
 class FlipAndCrop(nn.Module):
     """In training, shift each image at random, and mirror every other one.
 
-    Shifts are up to `padding` pixels, independent in both directions, and what comes
-    into view is black. In evaluation mode images stay as they are.
+    Shifts are up to `padding` pixels, independent in both directions, and pixels
+    from outside are black. In evaluation mode images stay as they are.
     """
 
     def __init__(self, padding=4):
@@ -74,6 +74,12 @@ def half_cosine(n_done, start, n_epochs):
     return start * (1 + math.cos(math.pi * n_done / n_epochs)) / 2
 
 
+def checkpoint_of(results, *parts):
+    """The file of an unfinished training, hidden beside the results."""
+    name = "-".join(map(str, parts)).replace(" ", "-")
+    return results.path.with_name(f".{results.path.stem}-{name}.checkpoint")
+
+
 class Checkpoint(Callback):
     """Keep all that training depends on after each epoch; go on from it if it is there.
 
@@ -94,7 +100,7 @@ class Checkpoint(Callback):
             "stream": torch.get_rng_state(),
             "cuda_streams": torch.cuda.get_rng_state_all(),
         }
-        self.path.parent.mkdir(exist_ok=True)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         torch.save(state, unfinished)
         os.replace(unfinished, self.path)  # at once, so that no half is ever read
 

@@ -16,7 +16,7 @@ DATA_VARIABLE = "SK_HYPERSPHERE_DATA"
 
 # Letters of which examples are shown in training; the other half is only tested on.
 EXPOSED_LETTERS = range(13)
-LUMA = (0.299, 0.587, 0.114)  # what red, green and blue add to gray
+LUMA = (0.299, 0.587, 0.114)  # the shares of red, green and blue in gray
 
 
 class Split(NamedTuple):
@@ -276,7 +276,7 @@ def few_anomalies_task(
     split : Split
 
     normal_classes, shown_classes, tested_classes : sequence of int
-        What is normal, of what anomalies are shown, and what they are in the test.
+        Classes of normal images, of the anomalies shown, and of those tested on.
 
     share : float
         Anomalies in training over normal images, as far as there are so many.

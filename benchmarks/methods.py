@@ -17,7 +17,6 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import KFold
-from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from skorch import NeuralNet
@@ -76,7 +75,7 @@ def pca_and_neighbors(n_components, *steps):
 
 
 def mnist_detectors(device, seed):
-    """Our defaults and what a user would try first, with the epochs of each."""
+    """Our defaults and two rivals that a user would try first, with their epochs."""
     params = {"device": device, "random_state": seed}
     return {
         "PCA(50) + 5 neighbours": (pca_and_neighbors(50), ""),
@@ -110,13 +109,13 @@ class PaperAutoencoder:
     """The papers' LeNet, trained once as an autoencoder; detectors start from it.
 
     The papers take a learning rate of 1e-4, and 1e-5 from epoch 50 on. The autoencoder
-    here has one that rises to 1e-3 and falls, which needs fewer epochs; what follows
-    has theirs.
+    here has one that rises to 1e-3 and falls, which needs fewer epochs; later steps
+    have theirs.
 
     Attributes
     ----------
     seconds : float
-        What it took.
+        Seconds of its training.
     """
 
     def __init__(self, X, recipe, device, seed):
@@ -401,15 +400,15 @@ class NearestAndDeep(OutlierMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X, y=None):
-        self.neighbors_ = NearestNeighbors(n_neighbors=1).fit(X)
-        self.mean_ = self.neighbors_.kneighbors()[0].mean()
+        self.nearest_ = NeighborDistance(1, max_candidates=None).fit(X)
+        self.mean_ = self.nearest_.score_samples(X).mean()
         detector = DeepSVDD(contamination="boundary", device=self.device)
         self.members_ = fits(detector, X, self.n_members, self.random_state)
         self.means_ = [center_distances(member, X).mean() for member in self.members_]
         return self
 
     def score_samples(self, X):
-        nearest = self.neighbors_.kneighbors(X)[0][:, 0] / self.mean_
+        nearest = self.nearest_.score_samples(X) / self.mean_
         deep = [
             center_distances(member, X) / mean
             for member, mean in zip(self.members_, self.means_, strict=True)
@@ -424,7 +423,7 @@ def center_distances(detector, X):
 
 
 class ScoreOfRival(OutlierMixin, BaseEstimator):
-    """Score rows by what decides the other way: the higher, the more abnormal.
+    """Score rows by a rival whose own scores are the higher, the more abnormal.
 
     So do classifiers whose positive class is the anomaly, and PyOD and DeepOD.
 
@@ -497,7 +496,7 @@ def gradient_boosting(n_features, seed):
     )
 
 
-# PyOD and DeepOD, by default with their own networks; what is set here is as ours.
+# PyOD and DeepOD have their own networks by default; these parameters are as ours.
 PEER_EPOCHS = 30
 PEER_BATCH_SIZE = 128
 
@@ -534,3 +533,11 @@ def can_run(make):
         except ImportError:
             return False
     return True
+
+
+def absent_peers(peers):
+    """Names of the peers, of callables by their names, that cannot run; say so."""
+    absent = [name for name, make in peers.items() if not can_run(make)]
+    if absent:
+        print(f"Not installed, so not measured: {', '.join(absent)}.", flush=True)
+    return absent

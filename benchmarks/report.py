@@ -74,7 +74,7 @@ def new_figure(*inches):
 
 
 def rewrite_blocks(text, rendered):
-    """Fill the marked blocks of a text, given what stands in each by its name."""
+    """Fill the marked blocks of a text, given their new texts by their names."""
 
     def fill(block):
         name = block["name"]
@@ -103,14 +103,13 @@ def mean_and_spread(values, digits=1):
     return f"{text} ± {stdev(values):.{digits}f}" if len(values) > 1 else text
 
 
-def mean_of_complete_seeds(rows, name, n_rows):
+def mean_of_complete_seeds(rows, name, n_rows, digits=1):
     """Mean of a column for each seed that has so many rows, then as above."""
     by_seed = {}
     for row in rows:
         by_seed.setdefault(row["seed"], []).append(float(row[name]))
-    return mean_and_spread(
-        mean(values) for values in by_seed.values() if len(values) == n_rows
-    )
+    means = [mean(values) for values in by_seed.values() if len(values) == n_rows]
+    return mean_and_spread(means, digits)
 
 
 def unique(values):
@@ -125,3 +124,11 @@ def select(rows, **key):
 
 def column(rows, name):
     return [row[name] for row in rows]
+
+
+def without_rows(rows, peers):
+    """A sentence on the peers that have no rows, if there are any."""
+    absent = [name for name in peers if not select(rows, method=name)]
+    if not absent:
+        return []
+    return [f"Not installed where this was measured: {', '.join(absent)}."]

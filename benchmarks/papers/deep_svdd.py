@@ -9,7 +9,13 @@ from benchmarks.methods import (
     mnist_detectors,
     seconds_of,
 )
-from benchmarks.report import column, markdown_table, mean_and_spread, select, unique
+from benchmarks.report import (
+    markdown_table,
+    mean_and_spread,
+    mean_of_complete_seeds,
+    select,
+    unique,
+)
 
 NAME = "deep-svdd"
 DESCRIPTION = "MNIST, one digit normal: the published recipe, our defaults, PCA + kNN."
@@ -60,17 +66,9 @@ def render(rows):
 
 def _cell(rows, method, epochs, digits):
     """Mean and spread over seeds of the mean over digits, if all of them are there."""
-    chosen = select(rows, method=method, epochs=epochs)
-    by_seed = []
-    for seed in unique(column(chosen, "seed")):
-        values = [
-            float(row["auroc"])
-            for row in select(chosen, seed=seed)
-            if int(row["digit"]) in digits
-        ]
-        if len(values) == len(digits):
-            by_seed.append(sum(values) / len(values))
-    return mean_and_spread(by_seed)
+    rows = select(rows, method=method, epochs=epochs)
+    chosen = [row for row in rows if int(row["digit"]) in digits]
+    return mean_of_complete_seeds(chosen, "auroc", len(digits))
 
 
 def _run_rivals(results, options, task, digit, seed):

@@ -42,7 +42,7 @@ DESCRIPTION = "MNIST, CIFAR-10 and cracks with few anomalies shown: EIDN, and ri
 
 CLASSES = {
     "MNIST": {str(digit): digit for digit in range(10)},
-    # The order of the paper; labels are those of the data.
+    # The classes have the order of the paper, and the labels of the data.
     "CIFAR-10": {
         "plane": 0,
         "car": 1,
@@ -63,7 +63,7 @@ SHARE_OF_UNSEEN = 5
 SHOWN, UNSEEN = [*range(1, 6)], [*range(6, 10)]  # anomalies beside the digit 0
 N_SEEDS = {("MNIST", 1): 3, ("unseen", 5): 3, ("cracks", 50): 3}  # 1 elsewhere
 
-# Changes that leave a digit, an object and a piece of concrete what they are.
+# Changes after which a digit is the same digit, and concrete has the same cracks.
 AUGMENT = {
     "MNIST": AugmentImages(flip=False),
     "CIFAR-10": AugmentImages(),
@@ -128,7 +128,7 @@ SMOKE = Size(
 
 
 class Case(NamedTuple):
-    """A task: the first three are columns of a row, the others say what is drawn."""
+    """A task: the first three are columns of a row, the others choose the images."""
 
     test: str
     name: str
@@ -228,7 +228,7 @@ def measure(results, options, case, seed, make_task, size):
         if method in EMBEDDERS:
             check_finished(detector, detector.net_.max_epochs)
             norms = np.linalg.norm(detector.transform(task.x_test), axis=1)
-            figures["norm"] = auroc(task, -norms)  # what score_rule="norm" would be
+            figures["norm"] = auroc(task, -norms)  # as by score_rule="norm"
         texts = {name: f"{value:.3f}" for name, value in figures.items()}
         results.add(**key, **{"norm": ""} | texts, seconds=f"{seconds:.1f}")
         print(f"{label}, seed {seed}: {texts}, {seconds:.1f} s", flush=True)

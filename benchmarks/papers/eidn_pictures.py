@@ -1,7 +1,7 @@
 """EIDN in two dimensions: over the epochs, and beside PCA and t-SNE.
 
-What the pictures show is also measured: how far anomalies of kinds that were not shown
-in training are from the normal images.
+The table measures how far anomalies of kinds that were not shown in training are from
+the normal images.
 """
 
 from typing import NamedTuple
@@ -99,7 +99,7 @@ class Snapshots(Callback):
 
 
 def run(results, options):
-    """Fit what is not in the results yet, and what is drawn."""
+    """Fit what is not in the results yet, and draw the first seed anew."""
     size = SMOKE if options.smoke else FULL_SIZE
     mnist = load_mnist()
     clouds = []
@@ -143,7 +143,7 @@ def fit(embedder, task):
 
 
 class Embedded(NamedTuple):
-    """Test images in the plane, what is drawn of them, scores if any, and seconds."""
+    """Test images in the plane, their clouds, scores if there are any, and seconds."""
 
     points: np.ndarray
     clouds: list[Cloud]

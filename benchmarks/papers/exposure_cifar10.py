@@ -12,6 +12,7 @@ from benchmarks.cifar10 import (
     FlipAndCrop,
     LearningRate,
     NormalizeColors,
+    checkpoint_of,
     device_name,
     seconds_trained,
 )
@@ -80,7 +81,7 @@ SMOKE = Size(epochs=3, n_classes=1, n_train=512, n_test=1000)
 
 
 def run(results, options):
-    """Fit what is not in the results yet; go on with what was interrupted."""
+    """Fit what is not in the results yet; go on where a fit was interrupted."""
     torch.backends.cudnn.benchmark = True  # the fastest convolutions for two shapes
     size = SMOKE if options.smoke else FULL_SIZE
     cifar10, exposure = load_data(size)
@@ -89,8 +90,7 @@ def run(results, options):
         key = {"class": name, "method": method, "seed": seed, "epochs": size.epochs}
         if options.only in f"{name} {method}" and not results.done(**key):
             task = one_class_task(cifar10, [CLASSES.index(name)])
-            stem = f".{NAME}-{name}-{method}-{seed}-{size.epochs}"
-            path = results.path.with_name(f"{stem.replace(' ', '-')}.checkpoint")
+            path = checkpoint_of(results, name, method, seed, size.epochs)
             detector = make_detector(method, size, path, options.device, seed)
             fit_exposed(detector, task.x_train[: size.n_train], exposure)
             check_finished(detector, size.epochs)
@@ -170,7 +170,7 @@ def make_encoder(input_shape, n_components):
 
 
 def linear_map(layer, nonlinearity):
-    """A layer with Xavier's weights for what comes behind it."""
+    """A layer with Xavier's weights for the function behind it."""
     gain = nn.init.calculate_gain(nonlinearity, 0.01)
     nn.init.xavier_normal_(layer.weight, gain)
     return layer

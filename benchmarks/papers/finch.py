@@ -1,10 +1,10 @@
 """Time and memory of FINCH beside the authors' package, on the same arrays.
 
 Both search first neighbours exactly and, above some number of rows, approximately by
-pynndescent. Each measurement runs in a process of its own, so that the peak of one is
-not that of another. The peak is Linux's VmHWM, set back right before the call, so this
-table needs Linux. Exact `finch-clust` computes all distances: every process is given
-`MEMORY_LIMIT` and `CPU_LIMIT`. The authors' early exit is off.
+pynndescent. Each measurement runs in a process of its own, so that no peak adds to
+another. The peak is Linux's VmHWM, set back right before the call, so this table needs
+Linux. Exact `finch-clust` computes all distances: every process is given `MEMORY_LIMIT`
+and `CPU_LIMIT`. The authors' early exit is off.
 """
 
 import importlib.util
@@ -45,7 +45,7 @@ N_ROWS_APPROXIMATE = 60_000
 
 MEMORY_LIMIT = 16 * 2**30  # bytes of address space for each process
 CPU_LIMIT = 2 * 3600  # seconds of all threads of a process
-EXPECTED_LIMIT = 25 * 60  # what is expected to take more seconds needs --full
+EXPECTED_LIMIT = 25 * 60  # seconds; a search that will take more needs --full
 
 OURS, THEIRS, SEARCH = "sk_hypersphere", "finch-clust", "pynndescent"
 EXACT, APPROXIMATE = "exact", "approximate"
@@ -156,7 +156,7 @@ def _make_rows(n_rows):
 
 
 def _expected_seconds(rows, key):
-    """Seconds of exact search, from those of the next smaller size; 0 if unknown."""
+    """Seconds of exact search, judged by the next smaller size; 0 if unknown."""
     fixed = {name: key[name] for name in ("metric", "package", "neighbors")}
     smaller = [row for row in select(rows, **fixed) if int(row["rows"]) < key["rows"]]
     if key["neighbors"] == APPROXIMATE or not smaller:

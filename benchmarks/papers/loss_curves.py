@@ -1,8 +1,8 @@
 """The losses as functions of a distance: a sheet of curves, and a few of their values.
 
-Values are what the loss modules return for a batch of one sample, or of two classes;
-only the curve that is not ours is typed. The weight of the term that is shown is 1, the
-others are 0.
+Loss modules return the values for a batch of one sample, or of two classes; only the
+curve that is not ours is typed. The weight of the term that is shown is 1, the others
+are 0.
 """
 
 from collections.abc import Callable
@@ -47,15 +47,14 @@ NOT_OURS = "#777777"
 
 
 class Curve(NamedTuple):
-    """A loss as a function of a distance, where its name stands, and how it is drawn.
+    """A loss as a function of a distance, the place of its name, and a style of lines.
 
     A curve that coincides with another one, far from 0 at least, is a band around it.
     """
 
     loss: str
     value: Callable[[float], float]
-    name_at: tuple[float, float]
-    side: str = "left"  # the side of the name that is there
+    name_at: tuple  # x and y, by default of the left end of the name, or "right"
     style: dict = LINE
 
     @property
@@ -206,32 +205,21 @@ def pulled_in():
             Curve(
                 "SoftBoundaryLoss, R = 1, ν = 0.1",
                 at_distance(soft_boundary()),
-                name_at=(1.3, 12),
-                side="right",
+                (1.3, 12, "right"),
             ),
-            Curve(
-                "OneClassLoss",
-                at_distance(OneClassLoss()),
-                name_at=(3.3, 13.3),
-                side="right",
-            ),
+            Curve("OneClassLoss", at_distance(OneClassLoss()), (3.3, 13.3, "right")),
             Curve(
                 "MCHADLoss, compactness, r = 0",
                 at_distance(MCHADLoss(**weights)),
-                name_at=(3.1, 11.6),
-                side="right",
+                (3.1, 11.6, "right"),
                 style=BAND,
             ),
             Curve(
                 "MCHADLoss, compactness, r = 1",
                 at_distance(MCHADLoss(**weights, radius=1)),
-                name_at=(2.7, 5.1),
+                (2.7, 5.1),
             ),
-            Curve(
-                "CACLoss, anchor",
-                at_distance(CACLoss(**weights)),
-                name_at=(3.1, 1.6),
-            ),
+            Curve("CACLoss, anchor", at_distance(CACLoss(**weights)), (3.1, 1.6)),
         ],
     )
 
@@ -248,19 +236,14 @@ def told_apart():
             Curve(
                 "MCHADLoss, variation",
                 between_centers(MCHADLoss(**weights)),
-                name_at=(3.2, 12),
-                side="right",
+                (3.2, 12, "right"),
             ),
             Curve(
                 "CenterLoss, cross-entropy",
                 beside_linear_classifier(CenterLoss(**weights)),
-                name_at=(4.4, 7.6),
+                (4.4, 7.6),
             ),
-            Curve(
-                "CACLoss, tuplet",
-                between_centers(CACLoss(**weights)),
-                name_at=(4.4, 2.4),
-            ),
+            Curve("CACLoss, tuplet", between_centers(CACLoss(**weights)), (4.4, 2.4)),
         ],
     )
 
@@ -276,17 +259,13 @@ def pushed_off():
             Curve(
                 "not ours, the authors' code: 4² - d⁴",
                 outlier_term_of_the_experiments,
-                name_at=(1.6, 12),
+                (1.6, 12),
             ),
-            Curve(
-                "MCHADLoss, outliers, r = 0, m = 2",
-                outlier_term(0, 2),
-                name_at=(0.1, 8),
-            ),
+            Curve("MCHADLoss, outliers, r = 0, m = 2", outlier_term(0, 2), (0.1, 8)),
             Curve(
                 "MCHADLoss, outliers, r = 1, m = 1",
                 outlier_term(1, 1),
-                name_at=(0.1, 5.5),
+                (0.1, 5.5),
                 style=BAND,
             ),
         ],
@@ -304,13 +283,12 @@ def driven_apart():
             Curve(
                 "IILoss, samples 2 from their mean",
                 of_two_means(IILoss(2), spread=2),
-                name_at=(2.3, 2),
+                (2.3, 2),
             ),
             Curve(
                 "IILoss, samples at their mean",
                 of_two_means(IILoss(2), spread=0),
-                name_at=(2.2, -9),
-                side="right",
+                (2.2, -9, "right"),
             ),
         ],
     )
@@ -327,21 +305,15 @@ def kept_near():
             Curve(
                 "HSCLoss, normal, squared",
                 at_distance(HSCLoss("squared")),
-                name_at=(3.3, 13.3),
-                side="right",
+                (3.3, 13.3, "right"),
             ),
             Curve(
                 "DeepSADLoss, no label",
                 at_distance(DeepSADLoss()),
-                name_at=(2.9, 10.5),
-                side="right",
+                (2.9, 10.5, "right"),
                 style=BAND,
             ),
-            Curve(
-                "HSCLoss, normal, pseudo-huber",
-                at_distance(HSCLoss()),
-                name_at=(2.4, 4),
-            ),
+            Curve("HSCLoss, normal, pseudo-huber", at_distance(HSCLoss()), (2.4, 4)),
         ],
     )
 
@@ -357,23 +329,22 @@ def pushed_away():
             Curve(
                 "HSCLoss, anomaly, squared",
                 at_distance(HSCLoss("squared"), y=-1),
-                name_at=(1.6, 0.04),
-                side="right",
+                (1.6, 0.04, "right"),
             ),
             Curve(
                 "HSCLoss, anomaly, pseudo-huber",
                 at_distance(HSCLoss(), y=-1),
-                name_at=(2.0, 0.7),
+                (2.0, 0.7),
             ),
             Curve(
                 "DeepSADLoss, anomaly, ε = 0.1",
                 at_distance(DeepSADLoss(epsilon=0.1), y=-1),
-                name_at=(0.8, 5),
+                (0.8, 5),
             ),
             Curve(
                 "DeepSADLoss, anomaly, ε = 1e-6",
                 at_distance(DeepSADLoss(), y=-1),
-                name_at=(0.3, 40),
+                (0.3, 40),
                 style=BAND,
             ),
         ],
@@ -399,8 +370,9 @@ def draw_panel(ax, panel):
     for curve in panel.curves:
         values = [curve.value(distance) for distance in distances]
         ax.plot(distances, values, color=curve.color, **curve.style)
-        name = curve.loss.replace(", ", "\n", 1)  # the module, then what is shown of it
-        text = ax.text(*curve.name_at, name, color=curve.color, ha=curve.side)
+        name = curve.loss.replace(", ", "\n", 1)  # the module, then the term
+        x, y, side = (*curve.name_at, "left")[:3]
+        text = ax.text(x, y, name, color=curve.color, ha=side)
         text.set(va="center", backgroundcolor="white", zorder=1.5)  # below the curves
     ticks = range(panel.farthest + 1)
     marks = [f"{tick}\n{panel.landmarks.get(tick, '')}" for tick in ticks]

@@ -11,6 +11,7 @@ from benchmarks.cifar10 import (
     FlipAndCrop,
     LearningRate,
     NormalizeColors,
+    checkpoint_of,
     device_name,
     half_cosine,
     seconds_trained,
@@ -71,7 +72,7 @@ SMOKE = Size(2, depth=10, widen_factor=1, n_train=1000, n_outliers=200, n_test=5
 
 
 def run(results, options):
-    """Fit what is not in the results yet; go on with what was interrupted."""
+    """Fit what is not in the results yet; go on where a fit was interrupted."""
     torch.backends.cudnn.benchmark = True  # the fastest convolutions for two shapes
     size = SMOKE if options.smoke else FULL_SIZE
     cifar10, exposure, outlier_sets = load_data(size)
@@ -89,9 +90,7 @@ def run(results, options):
                 if not results.done(**key, outliers=outliers)
             }
             if missing:
-                path = results.path.with_name(
-                    f".{NAME}-{name}-{seed}-{size.epochs}.checkpoint"
-                )
+                path = checkpoint_of(results, name, seed, size.epochs)
                 model = make_model(name, size, path, options.device, seed)
                 fit_classifier(model, cifar10.x_train, cifar10.y_train, exposure)
                 key["device"] = device_name(model)

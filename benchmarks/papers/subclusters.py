@@ -116,7 +116,7 @@ def cases(size):
 
 
 class Trial:
-    """A task with a seed; what several methods need is made once.
+    """A task with a seed; embeddings that several methods need are made once.
 
     Parameters
     ----------
@@ -220,7 +220,7 @@ def first_idea(method, trial):
     return {"knn": detector.score_samples(trial.task.x_test)}, seconds
 
 
-# Names are those of the rows in the table.
+# The table has these names.
 METHODS = {
     "labelled sub-clusters": labelled,
     "labelled, augmented": partial(labelled, augment=VIEWS),

@@ -13,6 +13,7 @@ from benchmarks.cifar10 import (
     FlipAndCrop,
     LearningRate,
     NormalizeColors,
+    checkpoint_of,
     device_name,
     half_cosine,
     seconds_trained,
@@ -68,7 +69,7 @@ PUBLISHED = {
         "truck": (74, 85),
     },
 }
-# The paper has those of test 3; those of test 2 are computed from its rows.
+# The paper has the means of test 3; the means of test 2 are computed from its rows.
 PUBLISHED_MEANS = {"2": (81, 77), "3": (77, 83)}
 TITLES = {
     "2": "Test 2: the first classes are normal, the last five are anomalies.",
@@ -122,7 +123,7 @@ def plan(size):
 
 
 def run(results, options):
-    """Fit what is not in the results yet; go on with what was interrupted."""
+    """Fit what is not in the results yet; go on where a fit was interrupted."""
     torch.backends.cudnn.benchmark = True  # the fastest convolutions for two shapes
     size = SMOKE if options.smoke else FULL_SIZE
     cifar10 = load_cifar10()
@@ -136,8 +137,7 @@ def run(results, options):
         label = f"test {task.test}, {task.name}"
         if options.only in label and not results.done(**key):
             split = images_of(task, cifar10, size)
-            stem = f".{NAME}-{task.test}-{task.name}-{seed}-{size.epochs}"
-            path = results.path.with_name(f"{stem.replace(' ', '-')}.checkpoint")
+            path = checkpoint_of(results, task.test, task.name, seed, size.epochs)
             detector = make_detector(size, path, options.device, seed)
             detector.fit(split.x_train, cluster_labels=split.y_train)
             check_finished(detector, size.epochs)

@@ -24,7 +24,7 @@ OURS = "sk_hypersphere"
 BARE = "bare loop"
 CPU = torch.device("cpu")
 
-# Of equal size, with what they allow of the rest.
+# They have networks of the size of ours, and our settings as far as they allow.
 PEERS = {
     "PyOD DeepSVDD": partial(
         pyod_deep_svdd,
@@ -45,7 +45,7 @@ PEERS = {
 
 
 def installed_peers():
-    """Those of `PEERS` that can run here."""
+    """The peers that can run here."""
     return {name: make for name, make in PEERS.items() if can_run(make)}
 
 
@@ -54,7 +54,7 @@ def normal_samples(*shape):
 
 
 def now(device=CPU):
-    """Seconds of this process, on CUDA those of the clock once all work is done."""
+    """Seconds of this process, or on CUDA of the clock once all work is done."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
         return time.perf_counter()

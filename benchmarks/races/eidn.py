@@ -65,7 +65,7 @@ def training(X, triplets, *, epochs, n_steps, batch_size=64):
 def draw_kinds(n, n_anomalies, *, n_steps, batch_size):
     """Indices of normal rows, then of anomalies, which are the last of the n rows.
 
-    They are those of all batches of an epoch, (n_steps, 2 * batch_size).
+    The array has all batches of an epoch, (n_steps, 2 * batch_size).
     """
     size = n_steps, batch_size
     normal = torch.randint(n - n_anomalies, size)

@@ -1,1 +1,1 @@
-"""Studies for maintainers: what members, rows, centers and imports cost."""
+"""Studies for maintainers: the costs of members, rows, centers and imports."""

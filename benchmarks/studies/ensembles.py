@@ -24,7 +24,7 @@ DESCRIPTION = "Single members and ensembles of ten: mean and spread over seeds."
 
 DIGITS = "digits"
 NORMAL_DIGITS = [0, 1, 3]
-SPLIT = 0  # one for all: what differs are seeds of networks
+SPLIT = 0  # the same for all, so that only the seeds of networks differ
 MEMBER, ENSEMBLE = "a member", "ten members"
 
 

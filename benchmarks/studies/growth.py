@@ -40,7 +40,7 @@ N_CENTERS = (1, 3, 10, 30, 100, 300, 1_000)
 ROWS_WITH_CENTERS = 100_000
 SEED = 0
 LEAST_SECONDS = 0.5  # of all repetitions together
-FITTED_SHARE = 0.01  # of the largest size: exponents are those of two decades
+FITTED_SHARE = 0.01  # of the largest size: exponents count two decades
 
 QUANTITIES = {
     "epoch_seconds": "one epoch",

@@ -28,10 +28,10 @@ from benchmarks.methods import (
     OUTLIER,
     CrossFitted,
     ScoreOfRival,
+    absent_peers,
     all_streams_seeded,
     as_rows,
     auroc,
-    can_run,
     on_rows,
     one_thread,
     percent,
@@ -44,6 +44,7 @@ from benchmarks.report import (
     mean_of_complete_seeds,
     select,
     unique,
+    without_rows,
 )
 from sk_hypersphere import (
     HSC,
@@ -125,7 +126,7 @@ class Task(NamedTuple):
 
 
 class Method(NamedTuple):
-    """How a model is made, and what another promise makes of it.
+    """How a model is made, and how it would decide with another promise.
 
     Parameters
     ----------
@@ -341,7 +342,7 @@ def group_of_images(group, seed, size):
 
 
 class Setting(NamedTuple):
-    """Tasks of one kind, and what is fitted on them.
+    """Tasks of one kind, and the methods that are fitted on them.
 
     Parameters
     ----------
@@ -435,9 +436,7 @@ SETTINGS = {
 def run(results, options):
     """Fit what is not in the results yet, setting by setting."""
     size = SMOKE if options.smoke else FULL_SIZE
-    absent = {name for name, make in PEERS.items() if not can_run(make)}
-    if absent:
-        print(f"Not installed, so not measured: {', '.join(sorted(absent))}.")
+    absent = absent_peers(PEERS)
     for data, setting in SETTINGS.items():
         n_seeds = options.seeds or size.n_seeds or setting.n_seeds
         for seed in range(FIRST_SEED, FIRST_SEED + n_seeds):
@@ -467,7 +466,7 @@ def _key(data, name, method, seed):
 
 
 def figures(model, alarms, task, seed):
-    """Fit a model; return what stands in its row, in percent and seconds."""
+    """Fit a model; return the figures of its row, in percent and seconds."""
     fit_seconds = seconds_of(model.fit, task.x_train, task.y_train)
     start = time.perf_counter()
     scores = model.score_samples(task.x_test)
@@ -554,11 +553,11 @@ def render(rows):
             ]
         if any(row["method"] in CALIBRATED for row in chosen):
             parts += other_calibrations(chosen)
-    return "\n\n".join([*parts, *_absent_peers(rows)])
+    return "\n\n".join([*parts, *without_rows(rows, PEERS)])
 
 
 def render_summary(rows):
-    """A sentence: what a promise of 5 % was worth on tables, for the front page."""
+    """A sentence on false alarms on tables where 5 % were promised."""
     chosen = select(rows, data=NORMAL_ROWS)
     parts = []
     for method in IN_SUMMARY:
@@ -695,11 +694,3 @@ def _compare(method, after, before):
         f"default, {times:.1f} times its seconds to fit, "
         f"{count(n_after, 'task')} above {TOO_MANY:.0f} % rather than {n_before}."
     )
-
-
-def _absent_peers(rows):
-    measured = unique(column(rows, "method"))
-    absent = [name for name in PEERS if name not in measured]
-    if not absent:
-        return []
-    return [f"Not installed where this was measured: {', '.join(absent)}."]

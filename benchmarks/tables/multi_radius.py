@@ -12,7 +12,7 @@ from benchmarks.methods import (
     mnist_detectors,
     seconds_of,
 )
-from benchmarks.report import column, markdown_table, mean_and_spread, select, unique
+from benchmarks.report import markdown_table, mean_of_complete_seeds, select, unique
 from sk_hypersphere import FINCH
 
 NAME = "multi-radius"
@@ -22,7 +22,7 @@ RECIPE = Recipe(pretrain=6, train=8, warm_up=4)
 N_DRAWN = {2: 3, 3: 3, 4: 3}  # how many groups of each size are drawn
 
 # The one group that the report names, and others that the default encoder for images
-# was designed with: their test labels have been looked at, those of drawn groups not.
+# was designed with. Their test labels have been looked at, unlike other labels.
 GIVEN_GROUPS = [(0, 1), (0, 1, 3), (2, 5, 8), (0, 1, 3, 7)]
 
 # S. Trivedi and S. Thirimanne. "Multi Radius Deep One-Class Classification". York
@@ -116,13 +116,9 @@ def drawn_groups_of(groups, size):
 def _cell(rows, name, groups, method, epochs, digits=1):
     """Mean and spread over seeds of the mean over groups, if all of them are there."""
     names = {name_of(group) for group in groups}
-    by_seed = []
-    for seed in unique(column(rows, "seed")):
-        chosen = select(rows, method=method, epochs=epochs, seed=seed)
-        values = [row[name] for row in chosen if row["group"] in names]
-        if names and len(values) == len(names) and all(values):
-            by_seed.append(np.mean([float(value) for value in values]))
-    return mean_and_spread(by_seed, digits)
+    rows = select(rows, method=method, epochs=epochs)
+    chosen = [row for row in rows if row["group"] in names and row[name]]
+    return mean_of_complete_seeds(chosen, name, len(names), digits)
 
 
 def _run_rivals(results, options, task, key):

@@ -246,7 +246,7 @@ def _n_clusters(detector):
 
 
 def _epochs(model):
-    """Epochs of training; what others iterate over are no epochs."""
+    """Epochs of training; iterations of rivals are no epochs."""
     model = _last_step(model)
     return model.n_iter_ if hasattr(model, "max_epochs") else ""
 
@@ -307,7 +307,7 @@ def _render_classifiers(rows):
 
 
 def _as_code(method):
-    """Code in code font: what is called."""
+    """Show the names of methods that are calls in code font."""
     return f"`{method}`" if "(" in method else method
 
 

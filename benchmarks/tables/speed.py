@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from benchmarks.methods import one_thread
+from benchmarks.methods import absent_peers, one_thread
 from benchmarks.races import deep_svdd, eidn, ensemble, mchad, odin
 from benchmarks.races.common import OURS, PEERS, SEED, installed_peers
 from benchmarks.report import column, markdown_table, select, unique
@@ -24,7 +24,7 @@ DESCRIPTION = "Training and scoring, as ratios to a bare torch loop."
 
 
 class Race(NamedTuple):
-    """A case: what makes its contestants, and how many rounds they run."""
+    """A function that makes contestants, and the number of their rounds."""
 
     make: Callable
     n_rounds: int = 15
@@ -97,7 +97,7 @@ def run(results, options):
     """Run the rounds of each case that are not in the results yet."""
     with one_thread():
         if options.device in ("auto", "cpu"):
-            say_which_peers_are_absent()
+            absent_peers(PEERS)
             races = RACES
         else:
             races = races_on_device(options.device)
@@ -108,11 +108,6 @@ def run(results, options):
             for case in MEMORY_CASES:
                 if options.only in case:
                     run_memory(results, case)
-
-
-def say_which_peers_are_absent():
-    for name in PEERS.keys() - installed_peers().keys():
-        print(f"{name} is not installed, and takes no part.", flush=True)
 
 
 def races_on_device(name):

@@ -15,8 +15,8 @@ from benchmarks.methods import (
     MeanOfSeeds,
     NearestAndDeep,
     ScoreOfRival,
+    absent_peers,
     auroc,
-    can_run,
     deepod_detector,
     gradient_boosting,
     logistic_regression,
@@ -29,6 +29,7 @@ from benchmarks.report import (
     mean_of_complete_seeds,
     select,
     unique,
+    without_rows,
 )
 from sk_hypersphere import HSC, DeepSAD, DeepSVDD
 from sk_hypersphere.confidence import NeighborDistance
@@ -67,7 +68,7 @@ class Method(NamedTuple):
         Makes the detector from a device and a seed.
 
     labels : tuple of two int, default=None
-        What `y` holds for labelled anomalies and for the other rows. None is for
+        Values of `y` for labelled anomalies and for the other rows. None is for
         detectors that take no labels: they are fitted without the labelled anomalies.
 
     epochs : str, default=""
@@ -171,9 +172,7 @@ def methods_of(labelled):
 def run(results, options):
     """Fit what is not in the results yet, table by table."""
     size = SMOKE if options.smoke else FULL_SIZE
-    absent = {name for name, make in PEERS.items() if not can_run(make)}
-    if absent:
-        print(f"Not installed, so not measured: {', '.join(sorted(absent))}.")
+    absent = absent_peers(PEERS)
     n_seeds = options.seeds or size.n_seeds
     for seed in range(FIRST_SEED, FIRST_SEED + n_seeds):
         for table in size.tables or adbench_names():
@@ -250,7 +249,7 @@ def render(rows):
             tables_table(rows, SHOWN_BY_TABLE, SHOWN_AT_FEW),
             *_wins(rows, SHOWN_BY_TABLE, SAD, [LOGISTIC, BOOSTING]),
             *_wins(rows, SHOWN_BY_TABLE, HSC_NAME, [LOGISTIC, BOOSTING]),
-            *_absent_peers(rows),
+            *without_rows(rows, PEERS),
         ]
     )
 
@@ -328,11 +327,3 @@ def _wins(rows, labelled, method, rivals):
         n_won = sum(gain > 0 for gain in gains)
         parts.append(f"above {name} on {n_won} ({mean(gains):+.1f} on average)")
     return [f"Of {len(measured)} tables, {method} is {' and '.join(parts)}."]
-
-
-def _absent_peers(rows):
-    measured = unique(column(rows, "method"))
-    absent = [name for name in PEERS if name not in measured]
-    if not absent:
-        return []
-    return [f"Not installed where this was measured: {', '.join(absent)}."]

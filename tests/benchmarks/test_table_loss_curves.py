@@ -47,7 +47,7 @@ def test_a_curve_is_the_loss_computed_by_hand(curves, loss, distance, expected):
 def test_names_of_curves_stand_inside_their_panel(panel):
     low, high = panel.limits
     for curve in panel.curves:
-        x, y = curve.name_at
+        x, y, *_ = curve.name_at
         assert 0 < x < panel.farthest and low < y < high
 
 

@@ -3,6 +3,7 @@
 import ast
 import inspect
 import re
+import tomllib
 from collections import defaultdict
 from pathlib import Path
 
@@ -56,3 +57,16 @@ def test_changelog_and_citation_are_of_this_version():
     newest = re.search(r"^## (\S+),", (folder / "CHANGELOG.md").read_text(), re.M)
     assert newest[1] == version
     assert f"\nversion: {version}\n" in (folder / "CITATION.cff").read_text()
+
+
+def test_the_oldest_versions_of_ci_are_the_floors_of_pyproject():
+    folder = Path(__file__).parents[1]
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["plot"], *extras["neighbors"]]
+    floors = dict(line.split(">=") for line in wanted if ">=" in line)
+    pins = (folder / "constraints-oldest.txt").read_text()
+    oldest = dict(re.findall(r"^(\S+)==(\S+)$", pins, re.M))
+    del floors["torch"]  # older ones have no small build for the CPU
+    for name, floor in floors.items():
+        assert oldest[name].removesuffix(".0") == floor.removesuffix(".0"), name

@@ -294,7 +294,7 @@ def fits(estimator, X, n_members, random_state):
 
 
 # `HypersphereEnsemble` gives its members other seeds and divides by another spread, so
-# that its AUROC is a tenth away from the committed one on the digits.
+# that it would not reproduce the committed rows.
 class MeanOfSeeds(OutlierMixin, BaseEstimator):
     """Average the scores of detectors that differ by their seed.
 
